@@ -1,0 +1,33 @@
+"""Every limit and default, once, with its unit and its reason."""
+
+# Pictures
+MAX_PIXELS = 70_000_000  # of the header; 64-megapixel phones pass, and it decodes to at most 210 MB of RGB
+MAX_PICTURE_BYTES = 64 * 2**20  # of the file
+WORKING_SIDE = (
+    640  # px; the longer side of a decoded picture is reduced by whole factors while it stays at or above this
+)
+THUMBNAIL_SIDE = 320  # px; the longer side of the thumbnail that a catalog keeps
+THUMBNAIL_QUALITY = 80  # WebP
+
+# Sources
+MAX_CELL = 10_000_000  # characters of one CSV row or JSON line; past it the row is broken
+
+# Indexing
+ENCODE_BATCH = 8  # pictures that one worker takes at once; ONNX Runtime is fastest at 2 to 8 on a CPU
+COMMIT_ROWS = 1_024  # rows of one commit: many small commits slow every later read
+MAX_FRAGMENTS = 64  # pieces of a table; past it they are joined: 100 slow a lookup from 5 to 30 ms, a search hardly
+FRAGMENT_ROWS = 65_536  # of a joined piece; a full one is not written again
+INDEX_ROWS = 50_000  # from here on a lookup by item_id is faster with an index than by a scan
+KEEP_VERSIONS = 10  # minutes that a replaced version stays for those who still read it
+
+# Search
+DEFAULT_K = 5
+MAX_K = 1_000
+
+# Server
+PORT = 8_000
+MAX_BODY_BYTES = 32 * 2**20  # of an uploaded query
+
+# Demo
+DEMO_ITEMS = 420  # drawn and indexed in well under half a minute on two cores
+DEMO_PHOTOS = ("dress", "shirt", "hoodie", "skirt", "sneakers", "handbag")  # one photo of each to search with
