@@ -1,0 +1,7 @@
+"""`python -m focusedfashion`."""
+
+import sys
+
+from focusedfashion.cli import main
+
+sys.exit(main())

@@ -1,0 +1,342 @@
+"""The command line: each verb parses, calls one library function and prints.
+
+With --json, stdout gets exactly one JSON document; messages and progress always go to stderr. Exit codes: 0 done (also
+when some rows failed: they are counted), 1 nothing could be done, 2 wrong arguments, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import focusedfashion as ff
+from focusedfashion import settings
+from focusedfashion.errors import FashionError, QueryError
+from focusedfashion.focus import parse_focus
+
+if TYPE_CHECKING:
+    from focusedfashion.indexing import IndexReport
+    from focusedfashion.items import Item, Matches
+
+_DEMO_HELP = "where its files go, and are found again (default: %(default)s)"
+_PROGRESS_SECONDS = 15.0  # between two lines of progress where stderr is no terminal
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one verb; the exit code."""
+    args = make_parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title must not end the program on a terminal without its letters
+    logging.basicConfig(format="focusedfashion: %(message)s")  # a writer that waits for another says so
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except FashionError as error:
+        _tell(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _tell("stopped; what was finished is kept")
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wanted; without this, Python complains once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs; `args.run` is the verb's function."""
+    parser = argparse.ArgumentParser(prog="focusedfashion", description="Finds clothes by looking at them.")
+    parser.add_argument("--version", action="version", version=f"focusedfashion {ff.__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def add_verb(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, json: bool = True
+    ) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        verb.set_defaults(run=run)
+        if json:
+            verb.add_argument("--json", action="store_true", help="print one JSON document")
+        return verb
+
+    def add_address(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+        verb.add_argument("--port", type=int, default=settings.PORT, help="0 takes a free one (default: %(default)s)")
+
+    verb = add_verb("index", run_index, "bring the items of sources into a catalog, which is made if need be")
+    verb.add_argument("catalog", metavar="CATALOG", help="the catalog's folder")
+    verb.add_argument("sources", metavar="SOURCE", nargs="+", help="a folder of pictures or a table")
+    verb.add_argument("--encoder", metavar="E", help="builtin or a saved encoder's folder (default: the catalog's)")
+    verb.add_argument("--id-column", metavar="C", help="the column of a table that has the ids")
+    verb.add_argument("--retry-failed", action="store_true", help="take only the items that failed before")
+
+    verb = add_verb("search", run_search, "find the items that look most like a picture")
+    verb.add_argument("catalog", metavar="CATALOG")
+    query = verb.add_mutually_exclusive_group(required=True)
+    query.add_argument("image", metavar="IMAGE", nargs="?", help="the picture to look for")
+    query.add_argument("--like", metavar="ITEM_ID", help="look for an item of the catalog instead")
+    verb.add_argument("-k", type=_parse_k, default=settings.DEFAULT_K, help="how many products (default: %(default)s)")
+    verb.add_argument("--where", metavar="SQL", help='only items for which this holds, as "price < 50"')
+    verb.add_argument("--focus", metavar="F", type=_parse_focus, help="weights of blocks, as color=2,shape=1,pattern=0")
+
+    verb = add_verb("tag", run_tag, "say what is on pictures")
+    verb.add_argument("images", metavar="IMAGE", nargs="+")
+    verb.add_argument("--encoder", metavar="E", default="builtin", help="builtin or a saved encoder's folder")
+
+    verb = add_verb("info", run_info, "say what a catalog holds")
+    verb.add_argument("catalog", metavar="CATALOG")
+
+    verb = add_verb("remove", run_remove, "take items out of a catalog")
+    verb.add_argument("catalog", metavar="CATALOG")
+    verb.add_argument("item_ids", metavar="ITEM_ID", nargs="+")
+
+    verb = add_verb("failures", run_failures, "list the items that did not get into a catalog, and why")
+    verb.add_argument("catalog", metavar="CATALOG")
+
+    verb = add_verb("train", run_train, "train an encoder by a recipe; a stopped run goes on where it was")
+    verb.add_argument("recipe", metavar="RECIPE", help="a TOML file, or builtin: the recipe of the encoder that ships")
+    verb.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the folder of the saved encoder")
+    verb.add_argument("--data", metavar="DIR", type=Path, help="the directory that the recipe's files lie in")
+    verb.add_argument("--weights", metavar="FILE", type=Path, help="weights to start from (default: timm's hub)")
+
+    verb = add_verb("serve", run_serve, "serve a catalog as a page and an HTTP API", json=False)
+    verb.add_argument("catalog", metavar="CATALOG")
+    add_address(verb)
+
+    verb = add_verb("demo", run_demo, "index drawn garments, or a source of your own, and serve them", json=False)
+    verb.add_argument("source", metavar="SOURCE", nargs="?", help="a folder or a table (default: drawn garments)")
+    verb.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("focusedfashion-demo"), help=_DEMO_HELP)
+    add_address(verb)
+    return parser
+
+
+def run_index(args: argparse.Namespace) -> int:
+    catalog = ff.Catalog(args.catalog, encoder=args.encoder)
+    sources = [ff.read_source(source, id_column=args.id_column) for source in args.sources]
+    total = ff.IndexReport()
+    with _show_progress() as show:
+        for source in sources:
+            show_part = partial(_show_sum, show, total)
+            total = _add(total, catalog.index(source, retry_failed=args.retry_failed, on_progress=show_part))
+    if args.json:
+        _print_json(asdict(total))
+    else:
+        print(_describe(total, args.catalog))
+    return 1 if total.failed and not total.added + total.updated + total.unchanged else 0
+
+
+def run_search(args: argparse.Namespace) -> int:
+    catalog = ff.Catalog(args.catalog)
+    if args.like is not None:
+        matches = catalog.similar(args.like, args.k, args.where, args.focus)
+    else:
+        matches = catalog.search(args.image, args.k, args.where, args.focus)
+    if args.json:
+        _print_json({"matches": [match.to_dict() for match in matches]})
+    elif matches:
+        _print_matches(matches)
+    else:
+        print("no match" + (" under this filter" if args.where else ""))
+    return 0
+
+
+def run_tag(args: argparse.Namespace) -> int:
+    from focusedfashion.items import labels_to_dict
+
+    encoder = ff.load_encoder(args.encoder)
+    found = []
+    for image in args.images:
+        try:
+            found.append((image, encoder.tag([image])[0]))
+        except (ff.PictureError, ff.MissingExtra) as error:
+            _tell(f"error: {error}")
+    if args.json:
+        _print_json([{"image": image, "attributes": labels_to_dict(groups)} for image, groups in found])
+        return 0 if found else 1
+    for image, groups in found:
+        print(_plain(image))
+        for group, labels in groups.items():
+            print(f"  {group:12} {', '.join(f'{label.label} {label.score:.2f}' for label in labels) or '-'}")
+    return 0 if found else 1
+
+
+def run_info(args: argparse.Namespace) -> int:
+    info = asdict(ff.Catalog(args.catalog).info())
+    if args.json:
+        _print_json(info)
+        return 0
+    for name, value in info.items():
+        print(f"{name:12} {f'{value:,}' if isinstance(value, int) else value}")
+    return 0
+
+
+def run_remove(args: argparse.Namespace) -> int:
+    removed = ff.Catalog(args.catalog).remove(args.item_ids)
+    if args.json:
+        _print_json({"removed": removed})
+    else:
+        missing = len(set(args.item_ids)) - removed
+        print(f"{removed:,} removed" + (f", {missing:,} not there" if missing else ""))
+    return 0 if removed else 1
+
+
+def run_failures(args: argparse.Namespace) -> int:
+    failures = ff.Catalog(args.catalog).failures()
+    if args.json:
+        _print_json([asdict(failure) for failure in failures])
+        return 0
+    for failure in failures:
+        tries = f", {failure.tries} tries" if failure.tries > 1 else ""
+        print(f"{_plain(failure.item_id)}: {_plain(failure.reason)} ({failure.step}{tries})")
+    if not failures:
+        print("no failures")
+    return 0
+
+
+def run_train(args: argparse.Namespace) -> int:
+    from focusedfashion.training.recipe import find_recipe
+    from focusedfashion.training.run import train
+
+    logging.getLogger("focusedfashion").setLevel(logging.INFO)
+    encoder = ff.load_encoder(train(find_recipe(args.recipe), args.output, args.data, args.weights))
+    if args.json:
+        _print_json({"encoder": str(args.output), "metrics": encoder.spec["metrics"]})
+        return 0
+    for name, value in encoder.spec["metrics"].items():
+        print(f"{name:20} {value['value']:.3f} of {value['rows']:,} rows" if isinstance(value, dict) else value)
+    print(f"use it: focusedfashion index CATALOG SOURCE --encoder {shlex.quote(str(args.output))}")
+    return 0
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    from focusedfashion.server.app import serve
+
+    serve(ff.Catalog(args.catalog), args.host, args.port)
+    return 0
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    from focusedfashion.demo import make_demo
+    from focusedfashion.server.app import serve
+
+    demo = make_demo(args.output, args.source, tell=_tell)
+    catalog = shlex.quote(demo.catalog.path)
+    print(f"{_describe(demo.report, demo.catalog.path)} in {demo.report.seconds:.0f} s: the catalog is {catalog}")
+    if not demo.catalog.info().items:
+        return 1
+    print("try in another terminal, or drop one of these photos on the page:")
+    for photo in demo.photos[:3]:
+        print(f"  focusedfashion search {catalog} {shlex.quote(str(photo))}")
+    print(f"  focusedfashion info {catalog}")
+    serve(demo.catalog, args.host, args.port)
+    return 0
+
+
+# Arguments
+
+
+def _parse_k(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= settings.MAX_K:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {settings.MAX_K}, not {text!r}")
+    return int(text)
+
+
+def _parse_focus(text: str) -> dict[str, float]:
+    try:
+        return parse_focus(text)
+    except QueryError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+# Printing
+
+
+def _tell(message: str) -> None:
+    print(f"focusedfashion: {message}", file=sys.stderr)
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, default=str))  # the source's own columns may have times
+
+
+def _plain(text: str) -> str:
+    """Text of a stranger's feed without what a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _show_sum(show: Callable[[IndexReport], None], done: IndexReport, part: IndexReport) -> None:
+    show(_add(done, part))
+
+
+def _add(one: IndexReport, two: IndexReport) -> IndexReport:
+    sums = {name: value + asdict(two)[name] for name, value in asdict(one).items()}
+    return ff.IndexReport(**{**sums, "seconds": round(sums["seconds"], 3)})
+
+
+def _describe(report: IndexReport, catalog: str) -> str:
+    counts = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged, "failed": report.failed}
+    text = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    hint = f" (focusedfashion failures {shlex.quote(catalog)})" if report.failed else ""
+    return (text or "nothing to index") + hint
+
+
+@contextmanager
+def _show_progress() -> Iterator[Callable[[IndexReport], None]]:
+    """A line that renews itself where stderr is a terminal, else a line now and then."""
+
+    def describe(report: IndexReport) -> str:
+        done = report.added + report.updated + report.unchanged + report.failed
+        return f"{done:,} done, {report.failed:,} failed, {done / max(report.seconds, 1e-3):,.0f} a second"
+
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("reading") as status:
+            yield lambda report: status.update(describe(report))
+        return
+    last = time.monotonic()
+
+    def show(report: IndexReport) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_SECONDS:
+            last = time.monotonic()
+            _tell(describe(report))
+
+    yield show
+
+
+def _print_matches(matches: Matches) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "score", *matches[0].blocks):
+        table.add_column(name, justify="right", no_wrap=True, min_width=max(len(name), 5 if name else 1))
+    titles = any(match.item.title for match in matches)
+    for name in ("item", "title", "labels") if titles else ("item", "labels"):
+        table.add_column(name, overflow="fold")  # an id is shown whole, to be copied
+    for match in matches:
+        cosines = [f"{cosine:.2f}" for cosine in match.blocks.values()]
+        texts = [match.item.item_id, *([(match.item.title or "")[:40]] if titles else []), _list_labels(match.item)]
+        # Text and not str: square brackets in a title are no markup.
+        table.add_row(str(match.rank), f"{match.score:.3f}", *cosines, *(Text(_plain(text)) for text in texts))
+    Console().print(table)
+
+
+def _list_labels(item: Item) -> str:
+    groups = (item.attributes.get("category"), item.attributes.get("color"))
+    return ", ".join(labels[0].label for labels in groups if labels)

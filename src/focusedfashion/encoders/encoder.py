@@ -1,0 +1,183 @@
+"""A saved encoder: `encoder.json` (what it is) and `model.onnx` (what it computes).
+
+The graph takes `pictures`, uint8 (n, height, width, 3), and holds the normalization itself, so nothing outside it can
+normalize differently. It gives `embedding`, float32 (n, dim), each block of L2 norm 1, and one output per attribute
+group, float32 (n, labels), probabilities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from focusedfashion import settings
+from focusedfashion.errors import EncoderError
+from focusedfashion.images import RGB, Picture, fit_image, open_image
+from focusedfashion.items import Label
+
+FORMAT = 1  # of encoder.json; a reader refuses a higher one
+
+_BUILTIN = Path(__file__).parent / "builtin"
+_RESIZE_RULE = "fit"  # images.fit_image: whole, unsquashed, filled by its own edges
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeGroup:
+    """The labels of one group; a label is reported when its probability reaches its threshold.
+
+    An exclusive group is a softmax (its probabilities sum to 1), another one has a sigmoid per label.
+    """
+
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What the network says of n pictures: `embeddings` float32 (n, dim); per group, `scores` float32 (n, labels)."""
+
+    embeddings: NDArray[np.float32]
+    scores: Mapping[str, NDArray[np.float32]]
+
+
+class Encoder:
+    """Pictures -> embeddings and attributes. Made by `load_encoder`; safe to use from several threads."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        spec = _read_spec(folder)
+        self.name = name
+        self.spec: Mapping[str, Any] = spec
+        try:
+            self.blocks: dict[str, slice] = {}
+            self.weights: dict[str, float] = {}  # of the blocks, where a query names no focus
+            start = 0
+            for block, entry in spec["blocks"].items():
+                self.blocks[block] = slice(start, start + int(entry["size"]))
+                self.weights[block] = float(entry["weight"])
+                start += int(entry["size"])
+            self.dim = start
+            self.attributes = {
+                group: AttributeGroup(tuple(e["labels"]), tuple(e["thresholds"]), bool(e["exclusive"]))
+                for group, e in spec["attributes"].items()
+            }
+            self.width, self.height = int(spec["input"]["width"]), int(spec["input"]["height"])
+            resize = spec["input"]["resize"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EncoderError(f"{folder / 'encoder.json'} lacks or garbles {error}; train or copy it again") from None
+        if resize != _RESIZE_RULE:
+            raise EncoderError(
+                f"{folder / 'encoder.json'} asks for the resize rule {resize!r}; known is {_RESIZE_RULE!r}"
+            )
+        self._model = folder / "model.onnx"
+        self.fingerprint = _fingerprint(self._model, spec)
+        self._session: Any = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.name!r}, dim={self.dim}, fingerprint={self.fingerprint!r})"
+
+    def encode(self, pictures: Sequence[Picture]) -> Encoding:
+        """Anything that `images.open_image` opens -> Encoding. Raises PictureError for the first that does not open."""
+        return self.encode_pixels([open_image(picture) for picture in pictures])
+
+    def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """Pictures -> float32 (n, dim); each block of L2 norm 1. Raises PictureError."""
+        return self.encode(pictures).embeddings
+
+    def tag(self, pictures: Sequence[Picture]) -> list[dict[str, tuple[Label, ...]]]:
+        """Pictures -> for each, group -> labels that passed their thresholds, best first. Raises PictureError."""
+        return self.list_labels(self.encode(pictures))
+
+    def encode_pixels(self, pictures: Sequence[RGB]) -> Encoding:
+        """Opened pictures, each RGB uint8 (h, w, 3) of any size -> Encoding, computed a few at a time."""
+        if not pictures:  # nothing to compute is no reason to load the network
+            empty = {group: np.zeros((0, len(e.labels)), np.float32) for group, e in self.attributes.items()}
+            return Encoding(np.zeros((0, self.dim), np.float32), empty)
+        session = self._get_session()
+        names = ["embedding", *self.attributes]
+        parts = []
+        for start in range(0, len(pictures), settings.ENCODE_BATCH):
+            batch = pictures[start : start + settings.ENCODE_BATCH]
+            fitted = np.stack([fit_image(rgb, self.width, self.height) for rgb in batch])
+            parts.append(session.run(names, {"pictures": fitted}))
+        outputs = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return Encoding(outputs[0], dict(zip(self.attributes, outputs[1:], strict=True)))
+
+    def list_labels(self, encoding: Encoding) -> list[dict[str, tuple[Label, ...]]]:
+        """Probabilities -> for each picture, group -> the labels that passed their thresholds, best first."""
+        return [
+            {group: self._pass(entry, encoding.scores[group][row]) for group, entry in self.attributes.items()}
+            for row in range(len(encoding.embeddings))
+        ]
+
+    @staticmethod
+    def _pass(group: AttributeGroup, scores: NDArray[np.float32]) -> tuple[Label, ...]:
+        best_first = np.argsort(-scores, kind="stable")
+        passing = [i for i in best_first if scores[i] >= group.thresholds[i]]
+        return tuple(Label(group.labels[i], round(float(scores[i]), 4)) for i in passing)
+
+    def _get_session(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                import onnxruntime
+
+                options = onnxruntime.SessionOptions()
+                # One thread per run: several runs side by side beat one run on several threads (DESIGN.md).
+                options.intra_op_num_threads = options.inter_op_num_threads = 1
+                options.log_severity_level = 3
+                try:
+                    self._session = onnxruntime.InferenceSession(self._model, options, ["CPUExecutionProvider"])
+                except Exception as error:  # its exception classes are private
+                    raise EncoderError(f"{self._model} cannot be run ({error})") from None
+            return self._session
+
+
+def load_encoder(name: str | Path = "builtin") -> Encoder:
+    """The encoder of this name: `builtin`, or the path of a saved encoder's folder. Raises EncoderError."""
+    if name == "builtin":
+        return Encoder(_BUILTIN, "builtin")
+    folder = Path(name)
+    if not folder.is_dir():
+        raise EncoderError(f"no encoder {str(name)!r}: give 'builtin' or the folder of a saved encoder")
+    return Encoder(folder, str(folder.resolve()))
+
+
+def _read_spec(folder: Path) -> Mapping[str, Any]:
+    path = folder / "encoder.json"
+    try:
+        spec = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(f"{folder} is no saved encoder: it has no encoder.json") from None
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path} cannot be read ({error})") from None
+    if not isinstance(spec, dict) or not isinstance(spec.get("format"), int):
+        raise EncoderError(f"{path} is no encoder description: it has no format number")
+    if spec["format"] > FORMAT:
+        raise EncoderError(
+            f"{path} has format {spec['format']}, this version reads up to {FORMAT}: update focusedfashion"
+        )
+    return spec
+
+
+def _fingerprint(model: Path, spec: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits of SHA-256 over all that decides the output: graph, preprocessing, blocks, labels."""
+    decisive = {
+        "blocks": {block: entry["size"] for block, entry in spec["blocks"].items()},
+        "input": spec["input"],
+        "labels": {group: entry["labels"] for group, entry in spec["attributes"].items()},
+    }
+    try:
+        digest = hashlib.sha256(model.read_bytes())
+    except OSError as error:
+        raise EncoderError(f"{model} cannot be read ({error.strerror})") from None
+    digest.update(json.dumps(decisive, sort_keys=True).encode())
+    return digest.hexdigest()[:16]

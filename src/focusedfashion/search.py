@@ -1,0 +1,105 @@
+"""Query vector + focus + filter -> Matches, by asking the store. Knows neither pictures nor encoders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from focusedfashion import settings
+from focusedfashion.errors import QueryError
+from focusedfashion.items import Match, Matches
+from focusedfashion.rows import read_items
+from focusedfashion.store import Store
+
+
+def check_k(k: int) -> int:
+    """The same k; raises QueryError where it is not a whole number from 1 to settings.MAX_K."""
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= settings.MAX_K:
+        raise QueryError(f"k must be a whole number from 1 to {settings.MAX_K}, not {k!r}")
+    return k
+
+
+def weigh_blocks(defaults: Mapping[str, float], focus: Mapping[str, float] | None) -> dict[str, float]:
+    """Block -> weight: the encoder's defaults, with those that the focus names replaced. Raises QueryError.
+
+    A weight of 0 switches a block off; 2 beside defaults of 1 makes it count double.
+    """
+    blocks = f"the blocks are {', '.join(defaults)}"
+    for block, weight in (focus or {}).items():
+        if block not in defaults:
+            raise QueryError(f"no block {block!r} to focus on: {blocks}")
+        if not isinstance(weight, Real) or isinstance(weight, bool) or not math.isfinite(weight) or weight < 0:
+            raise QueryError(f"the focus on {block!r} must be a number from 0 up, not {weight!r}: {blocks}")
+    weights = {**defaults, **{block: float(weight) for block, weight in (focus or {}).items()}}
+    if not sum(weights.values()) > 0:
+        raise QueryError(f"the focus leaves no block to compare: give one a weight above 0; {blocks}")
+    return weights
+
+
+def find_matches(
+    store: Store,
+    query: NDArray[np.float32],
+    blocks: Mapping[str, slice],
+    weights: Mapping[str, float],
+    k: int,
+    where: str | None = None,
+    without_product: str | None = None,
+) -> Matches:
+    """The k closest products, each shown by its closest picture; all there are where there are fewer.
+
+    `query` is float32 (dim,), each block of L2 norm 1. The score is sum(w_b cos_b) / sum(w_b): a dot product with a
+    scaled query. Equal scores are ordered by item_id.
+    """
+    total = sum(weights.values())
+    scaled = np.zeros_like(query)
+    for block, place in blocks.items():
+        scaled[place] = query[place] * (weights[block] / total)
+    n = k + (without_product is not None)
+    while True:
+        table = store.nearest(scaled, n, where)
+        best = _choose_products(table, query, blocks, weights, k, without_product)
+        if len(best) == k or len(table) < n:
+            break
+        n *= 4  # the nearest were views of the same few products
+    items = read_items(table.take(pa.array([row for row, _, _ in best], pa.int64())))
+    ranked = zip(items, best, strict=True)
+    return Matches(
+        tuple(Match(rank, score, cosines, item) for rank, (item, (_, score, cosines)) in enumerate(ranked, start=1))
+    )
+
+
+def _choose_products(
+    table: pa.Table,
+    query: NDArray[np.float32],
+    blocks: Mapping[str, slice],
+    weights: Mapping[str, float],
+    k: int,
+    without_product: str | None,
+) -> list[tuple[int, float, dict[str, float]]]:
+    """(row, score, cosines) of the closest picture of each of the k closest products."""
+    embeddings = read_embeddings(table).astype(np.float64)
+    cosines = {block: np.clip(embeddings[:, place] @ query[place], -1.0, 1.0) for block, place in blocks.items()}
+    scores = np.asarray(sum(weights[block] * cosines[block] for block in blocks)) / sum(weights.values())
+    ids = table.column("item_id").to_pylist()
+    products = table.column("product_id").to_pylist()
+    # Rounded, so that two copies of a picture tie whatever the order in which their sums were taken.
+    order = sorted(range(len(ids)), key=lambda row: (-round(float(scores[row]), 6), ids[row]))
+    taken = {without_product}
+    best: list[tuple[int, float, dict[str, float]]] = []
+    for row in order:
+        if products[row] not in taken and len(best) < k:
+            taken.add(products[row])
+            best.append((row, float(scores[row]), {block: float(cosines[block][row]) for block in blocks}))
+    return best
+
+
+def read_embeddings(table: pa.Table) -> NDArray[np.float32]:
+    """The embeddings of a table's rows, float32 (rows, dim)."""
+    column = table.column("embedding").combine_chunks()
+    flat: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(table), column.type.list_size)

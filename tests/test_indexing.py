@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from conftest import draw_garment, draw_items
+from focusedfashion import indexing, settings
+from focusedfashion.encoders import Encoder
+from focusedfashion.errors import MissingExtra, SourceError
+from focusedfashion.images import open_image
+from focusedfashion.indexing import IndexReport, encode_batch, index_items
+from focusedfashion.items import Failure, Item
+from focusedfashion.rows import Columns, make_schema, read_items
+from focusedfashion.store import Store
+
+Index = Callable[..., IndexReport]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "shop"))
+
+
+@pytest.fixture
+def index(store: Store, tiny_encoder: Encoder) -> Index:
+    def run(items: list[Item | Failure], **options: object) -> IndexReport:
+        return replace(index_items(items, tiny_encoder, store, **options), seconds=0.0)
+
+    return run
+
+
+def read_item(store: Store, item_id: str) -> Item:
+    return read_items(store.read_row(item_id))[0]
+
+
+def test_items_come_back_as_they_went_in(store: Store, index: Index) -> None:
+    picture = draw_garment("blue")
+    item = Item(
+        "a", "a.jpg", "p", "Shirt", "Acme", "https://acme.example/a", 9.5, "EUR", {"fit": "slim"}, picture=picture
+    )
+    assert index([item]) == IndexReport(added=1)
+    found = read_item(store, "a")
+    assert replace(found, attributes={}) == replace(item, picture=None)
+    assert [label.label for label in found.attributes["color"]] == ["blue"]
+
+
+def test_embeddings_are_the_encoders(store: Store, index: Index, tiny_encoder: Encoder) -> None:
+    items = draw_items(20)
+    index(items)
+    for item in (items[0], items[13], items[19]):
+        stored = store.read_row(item.item_id).column("embedding")[0].as_py()
+        expected = tiny_encoder.embed([item.picture])[0]
+        np.testing.assert_allclose(stored, expected, atol=1e-6)
+
+
+def test_thumbnail_is_small_and_webp(store: Store, index: Index) -> None:
+    index([Item("a", picture=draw_garment(size=(900, 1200)))])
+    thumbnail = store.read_thumbnail("a")
+    assert thumbnail[8:12] == b"WEBP"
+    assert max(open_image(thumbnail).shape) == settings.THUMBNAIL_SIDE
+
+
+def test_the_middle_is_a_plain_function(tiny_encoder: Encoder) -> None:
+    columns = Columns(make_schema(tiny_encoder))
+    items = [*draw_items(2), Item("broken", picture=b"junk")]
+    rows = [columns.fit_item(item) for item in items]
+    known = {"item-001": ("another picture", "another row")}
+    batch = encode_batch(rows, columns.types, tiny_encoder, known)
+    assert batch.added.column("item_id").to_pylist() == ["item-000"]
+    assert batch.updated.column("item_id").to_pylist() == ["item-001"]
+    assert len(batch.corrected) == 0
+    assert [failure.item_id for failure in batch.failures] == ["broken"]
+    assert batch.added.column("embedding").type == pa.list_(pa.float32(), 35)
+
+
+def test_a_second_run_decodes_nothing(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = draw_items(10)
+    index(items)
+    before = read_item(store, "item-004")
+    embedding = store.read_row("item-004").column("embedding")[0].as_py()
+
+    def refuse(picture: object) -> None:
+        raise AssertionError("an unchanged picture was decoded")
+
+    monkeypatch.setattr(indexing, "open_image", refuse)
+    assert index(items) == IndexReport(unchanged=10)
+    cheaper = [replace(item, price=0.5, columns={"stock": 0}) if item.item_id == "item-004" else item for item in items]
+    assert index(cheaper) == IndexReport(updated=1, unchanged=9)
+    after = read_item(store, "item-004")
+    assert after == replace(before, price=0.5, columns={"stock": 0})
+    assert store.read_row("item-004").column("embedding")[0].as_py() == embedding
+    assert store.read_thumbnail("item-004")
+
+
+def test_a_new_picture_is_encoded_and_keeps_the_first_time(store: Store, index: Index) -> None:
+    index(draw_items(3))
+    before = store.read_row("item-000").to_pylist()[0]
+    assert index([replace(draw_items(1)[0], picture=draw_garment("green"))]) == IndexReport(updated=1)
+    after = store.read_row("item-000").to_pylist()[0]
+    assert after["embedding"] != before["embedding"]
+    assert after["attributes"]["color"]["labels"] == ["green"]
+    assert after["added_at"] == before["added_at"]
+    assert after["updated_at"] > before["updated_at"]
+
+
+def test_broken_pictures_are_counted_and_told(store: Store, index: Index, tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    sources = {
+        "none": None,
+        "missing": tmp_path / "missing.jpg",
+        "folder": tmp_path / "folder.jpg",
+        "empty": tmp_path / "empty.jpg",
+        "junk": b"junk",
+        "cut": draw_garment()[:300],
+    }
+    items = [Item(name, picture=picture) for name, picture in sources.items()]
+    assert index([*items, *draw_items(2)]) == IndexReport(added=2, failed=6)
+    failures = {failure.item_id: failure for failure in store.list_failures()}
+    assert set(failures) == set(sources)
+    assert {failure.step for failure in failures.values()} == {"picture"}
+    assert failures["none"].reason == "the source gives no picture for it"
+    assert failures["missing"].reason.endswith("missing.jpg: no such file")
+    assert all("\n" not in failure.reason for failure in failures.values())
+
+
+def test_a_missing_extra_is_the_items_failure(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(picture: object) -> None:
+        raise MissingExtra("a HEIC picture", "heic")
+
+    monkeypatch.setattr(indexing, "open_image", refuse)
+    assert index(draw_items(1)) == IndexReport(failed=1)
+    assert "pip install 'focusedfashion[heic]'" in store.list_failures()[0].reason
+
+
+def test_the_ledger_counts_tries_and_forgets_what_succeeds(store: Store, index: Index) -> None:
+    good, bad = draw_items(1)[0], Item("bad", picture=b"junk")
+    for tries in (1, 2, 3):
+        index([good, bad, Failure("line 7", "read", "no id")])
+        assert [(entry.item_id, entry.tries) for entry in store.list_failures()] == [("bad", tries), ("line 7", tries)]
+    assert index([replace(bad, picture=good.picture)]) == IndexReport(added=1)
+    assert store.list_failures() == [Failure("line 7", "read", "no id", 3)]
+
+
+def test_a_broken_new_picture_keeps_the_old_row(store: Store, index: Index) -> None:
+    (item,) = draw_items(1)
+    index([item])
+    assert index([replace(item, picture=b"junk", price=77.0)]) == IndexReport(failed=1)
+    assert read_item(store, item.item_id).price == item.price
+    assert store.list_failures()[0].item_id == item.item_id
+    assert index([item]) == IndexReport(unchanged=1)
+    assert store.list_failures() == []
+
+
+def test_retry_takes_only_what_failed(store: Store, index: Index) -> None:
+    items = draw_items(4)
+    index([replace(items[0], picture=b"junk"), items[1], Failure("x", "read", "no")])
+    assert index([*items, Failure("y", "read", "no")], retry_failed=True) == IndexReport(added=1)
+    assert sorted(store.list_hashes()) == ["item-000", "item-001"]
+    assert [failure.item_id for failure in store.list_failures()] == ["x"]
+
+
+def test_of_a_double_id_the_first_row_wins(store: Store, index: Index) -> None:
+    first, second = draw_items(2)
+    rows = [first, replace(second, item_id=first.item_id), replace(second, item_id=first.item_id), second]
+    for tries in (1, 2):
+        report = index(rows)
+        assert (report.added + report.unchanged, report.failed) == (2, 2)
+        assert read_item(store, first.item_id).title == first.title
+        (failure,) = store.list_failures()
+        assert (failure.item_id, failure.step, failure.tries) == (first.item_id, "read", tries)
+        assert failure.reason == "double id 'item-000': the first row with it counts"
+
+
+def test_ids_that_are_not_utf8(store: Store, index: Index) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    assert index([replace(draw_items(1)[0], item_id=name, image=name, title=name)]).added == 1
+    assert read_item(store, "caf?.jpg").title == "caf?.jpg"
+
+
+def test_nothing_makes_no_catalog(store: Store, index: Index) -> None:
+    assert index([]) == IndexReport()
+    assert not Path(store.path).exists()
+
+
+def test_nothing_but_failures_still_reports(store: Store, index: Index) -> None:
+    assert index([Item("a", picture=b"junk")]) == IndexReport(failed=1)
+    assert (store.measure()["items"], store.measure()["failed"]) == (0, 1)
+
+
+def test_progress_after_each_batch(index: Index) -> None:
+    seen: list[IndexReport] = []
+    index(draw_items(20), on_progress=seen.append)
+    assert [report.added for report in seen] == [8, 16, 20]
+
+
+def test_commits_are_bounded_and_in_order(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "COMMIT_ROWS", 16)
+    index([*draw_items(48), Item("a", picture=b"junk")])
+    ids = store.nearest(np.ones(35, np.float32), 100).column("item_id").to_pylist()
+    assert len(ids) == len(set(ids)) == 48
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SourceError("the feed broke off"), ValueError("a bug")])
+def test_what_is_finished_is_kept(store: Store, index: Index, error: BaseException) -> None:
+    def break_off() -> Iterator[Item | Failure]:
+        yield from draw_items(20)
+        yield Failure("line 21", "read", "no id")
+        time.sleep(0.3)
+        raise error
+
+    with pytest.raises(type(error)):
+        index(break_off())
+    assert store.measure()["items"] == 16  # two batches; the last four were not one yet
+    assert [failure.item_id for failure in store.list_failures()] == ["line 21"]
+    assert index(draw_items(20)) == IndexReport(added=4, unchanged=16)
+
+
+def test_all_cores_work_at_once(store: Store, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "_count_cores", lambda: 2)
+    meeting = threading.Barrier(2, timeout=10)
+    encode = encode_batch
+
+    def meet(*args: object) -> object:
+        meeting.wait()  # passes only when two batches are in work
+        return encode(*args)
+
+    monkeypatch.setattr(indexing, "encode_batch", meet)
+    assert index_items(draw_items(32), tiny_encoder, store).added == 32
+
+
+def test_pictures_in_memory_are_bounded(store: Store, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "_count_cores", lambda: 2)
+    read = done = lead = 0
+
+    def count() -> Iterator[Item]:
+        nonlocal read, lead
+        for item in draw_items(160):
+            read += 1
+            lead = max(lead, read - done)
+            yield item
+
+    def finish(report: IndexReport) -> None:
+        nonlocal done
+        done = report.added
+
+    index_items(count(), tiny_encoder, store, on_progress=finish)
+    assert lead <= 5 * settings.ENCODE_BATCH
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from conftest import draw_items
+from focusedfashion import settings
+from focusedfashion.encoders import load_encoder
+from focusedfashion.indexing import index_items
+from focusedfashion.items import Failure
+from focusedfashion.store import Store
+
+settings.COMMIT_ROWS = 16
+
+def items():
+    for number, item in enumerate(draw_items(240)):
+        time.sleep(0.004)
+        yield item
+        if number % 20 == 0:
+            yield Failure(f"line {{number}}", "read", "no id")
+
+def tell(report):
+    print(report.added, flush=True)
+
+index_items(items(), load_encoder({encoder!r}), Store({path!r}), on_progress=tell)
+"""
+
+
+def test_kill_9_leaves_whole_commits(store: Store, index: Index, encoder_folder: Path) -> None:
+    script = KILLED.format(tests=str(Path(__file__).parent), encoder=str(encoder_folder), path=store.path)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 60:
+                process.send_signal(signal.SIGKILL)
+                break
+    kept = store.measure()["items"]
+    assert 16 <= kept < 240
+    hashes = store.list_hashes()
+    assert len(hashes) == kept
+    report = index(draw_items(240))
+    assert report == IndexReport(added=240 - kept, unchanged=kept)
+    assert store.measure()["items"] == len(store.list_hashes()) == 240
+
+
+def test_kill_9_while_the_catalog_is_made(store: Store, index: Index) -> None:
+    # What the first write leaves behind when it dies before its commit.
+    leftover = Path(store.path, "items.lance", "data")
+    leftover.mkdir(parents=True)
+    (leftover / "half.lance").write_bytes(json.dumps({}).encode())
+    assert index(draw_items(3)) == IndexReport(added=3)
