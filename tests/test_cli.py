@@ -82,6 +82,15 @@ def test_index_several_sources(run: Run, tmp_path: Path, photos: Path, encoder_f
     assert [entry["item_id"] for entry in run("failures", tmp_path / "shop", "--json").json] == ["y"]
 
 
+def test_same_id_in_two_sources_of_one_call(run: Run, tmp_path: Path, encoder_folder: Path) -> None:
+    for name, color in (("women", "red"), ("men", "blue")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.jpg").write_bytes(draw_garment(color))
+    both = [tmp_path / "women", tmp_path / "men"]
+    done = run("index", tmp_path / "shop", *both, "--encoder", encoder_folder, "--json").json
+    assert (done["added"], done["updated"], done["failed"]) == (1, 0, 1)
+
+
 def test_index_where_nothing_could_be_done(run: Run, tmp_path: Path, encoder_folder: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -106,6 +115,13 @@ def test_search_as_json(run: Run, shop: Path, photos: Path) -> None:
     assert second["rank"] == 2
 
 
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_options_may_stand_anywhere(run: Run, shop: Path, photos: Path, place: int) -> None:
+    words: list[object] = ["search", shop, photos / "shirts/00.jpg"]
+    words[place:place] = ["-k", 2, "--json"]
+    assert len(run(*words).json["matches"]) == 2
+
+
 def test_search_as_table(run: Run, shop: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     done = run("search", shop, photos / "shirts" / "00.jpg")
@@ -118,7 +134,7 @@ def test_search_as_table(run: Run, shop: Path, photos: Path, monkeypatch: pytest
 def test_search_like_an_item(run: Run, shop: Path) -> None:
     done = run("search", shop, "--like", "shirts/00.jpg", "--where", "folder = 'dresses'", "--json", "-k", 100)
     assert len(done.json["matches"]) == 6
-    assert run("search", shop, "--like", "nope").err == f"focusedfashion: error: no item 'nope' in {shop}\n"
+    assert run("search", shop, "--like", "nope").err == f"focusedfashion: error: no item 'nope' in {shop.name}\n"
 
 
 def test_search_that_finds_nothing(run: Run, shop: Path, photos: Path) -> None:
@@ -156,9 +172,11 @@ def test_wrong_arguments(run: Run, shop: Path, argv: list[str]) -> None:
     [
         (["--where", "prise < 5"], "no column 'prise'; did you mean 'price'?"),
         (["--where", "price <"], "Expected: an expression"),
+        (["--where", "color = 'red'"], "write array_has(attributes.color.labels, 'LABEL')"),
+        (["--where", "attributes.color = 'red'"], "array_has(attributes.GROUP.labels, value)"),
         (["--focus", "sleeves=1"], "no block 'sleeves'"),
         (["--focus", "color=0,shape=0,pattern=0"], "leaves no block to compare"),
-        (["--focus", "color=nan"], "must be a number from 0 up"),
+        (["--focus", "color=nan"], "must be a number from 0 to 1,000,000"),
         ([], "missing.jpg: no such file"),
     ],
 )
@@ -214,6 +232,24 @@ def test_info_remove_failures(run: Run, tmp_path: Path, photos: Path, encoder_fo
     assert (info["items"], info["products"], info["failed"]) == (11, 11, 0)
     assert run("info", shop).out.splitlines()[0].split() == ["items", "11"]
     assert run("failures", shop, "--json").json == []
+
+
+def test_remove_what_only_failed(run: Run, tmp_path: Path, encoder_folder: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "good.jpg").write_bytes(draw_garment())
+    (tmp_path / "photos" / "bad.jpg").write_bytes(b"junk")
+    run("index", tmp_path / "shop", tmp_path / "photos", "--encoder", encoder_folder)
+    gone = run("remove", tmp_path / "shop", "bad.jpg")
+    assert (gone.code, gone.out) == (0, "1 removed\n")
+    assert run("failures", tmp_path / "shop").out == "no failures\n"
+
+
+@pytest.mark.parametrize("verb", ["info", "failures", "index"])
+def test_a_path_that_no_system_takes_is_one_line(run: Run, photos: Path, verb: str) -> None:
+    told = run(verb, "x" * 300, *([photos] if verb == "index" else []))
+    assert told.code == 1
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("focusedfashion: error: ")
 
 
 def test_text_of_strangers_is_printed_harmlessly(

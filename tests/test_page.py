@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from focusedfashion.items import Item
 from serving import HOSTILE, ODD_IDS, make_catalog, start_server
 
 sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="PAGE NOT TESTED: playwright is missing (pip install 'focusedfashion[dev]')"
+    "playwright.sync_api", reason="PAGE NOT TESTED: playwright is missing (pip install -e '.[dev]')"
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="PAGE NOT TESTED: no chromium (apt-get install chromium)")
@@ -334,7 +335,8 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page: Open, 
     assert page.get_by_label("Choose a photo").count() == 1
     assert page.eval_on_selector("#pick", "(label) => getComputedStyle(label).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    while not choosers:
+    deadline = time.monotonic() + 30
+    while not choosers and time.monotonic() < deadline:
         page.wait_for_timeout(20)
     choosers[0].set_files(photo_of(served_catalog[1][14]))
     wait_for_results(page)

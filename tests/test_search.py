@@ -135,7 +135,7 @@ def test_k_must_be_a_whole_number(k: object) -> None:
     ("focus", "told"),
     [
         ({"colour": 1}, "no block 'colour' to focus on"),
-        ({"color": -1}, "the focus on 'color' must be a number from 0 up, not -1"),
+        ({"color": -1}, "the focus on 'color' must be a number from 0 to 1,000,000, not -1"),
         ({"color": float("nan")}, "must be a number"),
         ({"color": float("inf")}, "must be a number"),
         ({"color": "2"}, "must be a number"),

@@ -28,8 +28,6 @@ from focusedfashion.catalog import Catalog
 from focusedfashion.encoders import Encoder
 from focusedfashion.errors import CatalogMissing, FashionError
 from focusedfashion.items import Item, Match, Matches
-from focusedfashion.server import app as app_module
-from focusedfashion.server import upload as upload_module
 from focusedfashion.server.app import make_app, serve
 from serving import ODD_IDS, make_catalog, start_server
 
@@ -290,21 +288,22 @@ def test_an_upload_past_the_limit_is_a_413(client: TestClient, monkeypatch: pyte
 
 def test_a_crowd_is_sent_away_and_a_slow_search_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(app_module, "_MAX_WAITING", 1)
+    monkeypatch.setattr(settings, "MAX_WAITING", 1)
     release, working = threading.Event(), []
 
     class Slow:
         def item(self, item_id: str) -> Item:
             working.append(item_id)
-            assert release.wait(10)
+            assert release.wait(60)
             return Item(item_id)
 
     async def visit() -> None:
         transport = httpx.ASGITransport(make_app(Slow()))  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as visitor:
             let_in = [asyncio.create_task(visitor.get(f"/v1/items/{name}")) for name in "ab"]
-            while not working:
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(60):
+                while not working:
+                    await asyncio.sleep(0.01)
             refused = await visitor.get("/v1/items/c")
             assert_problem(refused, 503, "again")
             assert refused.headers["retry-after"] == "1"
@@ -318,7 +317,7 @@ def test_a_crowd_is_sent_away_and_a_slow_search_holds_nobody_up(monkeypatch: pyt
 
 
 def test_a_stalled_upload_loses_its_place(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload_module, "_MAX_SECONDS", 0.05)
+    monkeypatch.setattr(settings, "MAX_UPLOAD_SECONDS", 0.05)
 
     async def stall() -> AsyncIterator[bytes]:
         yield b"--b\r\n"

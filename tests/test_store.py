@@ -188,6 +188,28 @@ def test_new_columns_are_added_and_names_do_not_tell_case(store: Store, tiny_enc
     assert len(store.nearest(np.ones(35, np.float32), 5, "size = 'L' AND fabric IS NOT NULL")) == 1
 
 
+def test_columns_that_differ_only_in_case_are_both_kept(store: Store, tiny_encoder: Encoder) -> None:
+    one, two = draw_items(2)
+    given = {"Size": "XL", "size": 42, "a.b": "x", "a_b": 1}
+    report = fill(store, tiny_encoder, [give(one, **given), give(two, **given)])
+    assert (report.added, report.failed) == (2, 0)
+    for item in (one, two):
+        assert read_items(store.read_row(item.item_id))[0].columns == {
+            "Size": "XL",
+            "size_2": 42,
+            "a_b": "x",
+            "a_b_2": 1,
+        }
+
+
+@pytest.mark.parametrize("given", [{"title": 5}, {"price": "9.5"}, {"brand": b"Acme"}])
+def test_wrong_type_of_a_field_is_a_ledger_entry(store: Store, tiny_encoder: Encoder, given: dict[str, Any]) -> None:
+    one, two = draw_items(2)
+    report = fill(store, tiny_encoder, [replace(one, **given), two])
+    assert (report.added, report.failed) == (1, 1)
+    assert repr(next(iter(given.values()))) in store.list_failures()[0].reason
+
+
 def test_type_conflict_is_a_ledger_entry(store: Store, tiny_encoder: Encoder) -> None:
     one, two, three = draw_items(3)
     report = fill(
@@ -416,9 +438,12 @@ def test_a_second_writer_waits_and_says_for_whom(
         with store.write() as writer:
             second = threading.Thread(target=write)
             second.start()
-            assert not done.wait(0.4)
+            deadline = time.monotonic() + 60
+            while not caplog.messages and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert not done.is_set()
             assert writer.remove(["item-000"]) == 1
-        second.join(10)
+        second.join(60)
     assert done.is_set()
     assert store.measure()["items"] == 4
     (message,) = caplog.messages

@@ -119,7 +119,7 @@ class Catalog:
         return self._store.read_thumbnail(item_id)
 
     def remove(self, item_ids: Sequence[str]) -> int:
-        """Takes items out, with their ledger entries; how many of them were there."""
+        """Takes items out, with their ledger entries; how many of the ids were in the catalog or its ledger."""
         # A lone id is a sequence too, of letters that may be ids of others.
         wanted = [item_ids] if isinstance(item_ids, str) else item_ids
         with self._store.write() as writer:

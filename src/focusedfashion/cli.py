@@ -12,12 +12,13 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,10 @@ _PROGRESS_SECONDS = 15.0  # between two lines of progress where stderr is no ter
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb; the exit code."""
-    args = make_parser().parse_args(argv)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.run is run_search and (args.image is None) == (args.like is None):
+        parser.error("search needs either IMAGE or --like ITEM_ID")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title must not end the program on a terminal without its letters
@@ -55,18 +59,49 @@ def main(argv: list[str] | None = None) -> int:
         # The reader (`| head`) has what it wanted; without this, Python complains once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a folder that may not be read, a full disk
+        _tell(f"error: {error}")
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes options between the arguments, as `search shop -k 3 photo.jpg`: argparse alone would lose the photo."""
+
+    _intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._intermixed:
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """The same help on every Python: `-o, --output DIR`."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        value = "" if action.nargs == 0 else f" {self._format_args(action, action.dest.upper())}"
+        return ", ".join(action.option_strings) + value
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all verbs; `args.run` is the verb's function."""
-    parser = argparse.ArgumentParser(prog="focusedfashion", description="Finds clothes by looking at them.")
+    parser = argparse.ArgumentParser(
+        prog="focusedfashion", description="Finds clothes by looking at them.", formatter_class=_HelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"focusedfashion {ff.__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=_Parser)
 
     def add_verb(
         name: str, run: Callable[[argparse.Namespace], int], text: str, json: bool = True
     ) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        description = text[0].upper() + text[1:] + "."
+        verb = verbs.add_parser(name, help=text, description=description, formatter_class=_HelpFormatter)
         verb.set_defaults(run=run)
         if json:
             verb.add_argument("--json", action="store_true", help="print one JSON document")
@@ -85,9 +120,8 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = add_verb("search", run_search, "find the items that look most like a picture")
     verb.add_argument("catalog", metavar="CATALOG")
-    query = verb.add_mutually_exclusive_group(required=True)
-    query.add_argument("image", metavar="IMAGE", nargs="?", help="the picture to look for")
-    query.add_argument("--like", metavar="ITEM_ID", help="look for an item of the catalog instead")
+    verb.add_argument("image", metavar="IMAGE", nargs="?", help="the picture to look for")
+    verb.add_argument("--like", metavar="ITEM_ID", help="look for an item of the catalog instead")
     verb.add_argument("-k", type=_parse_k, default=settings.DEFAULT_K, help="how many products (default: %(default)s)")
     verb.add_argument("--where", metavar="SQL", help='only items for which this holds, as "price < 50"')
     verb.add_argument("--focus", metavar="F", type=_parse_focus, help="weights of blocks, as color=2,shape=1,pattern=0")
@@ -126,16 +160,14 @@ def make_parser() -> argparse.ArgumentParser:
 def run_index(args: argparse.Namespace) -> int:
     catalog = ff.Catalog(args.catalog, encoder=args.encoder)
     sources = [ff.read_source(source, id_column=args.id_column) for source in args.sources]
-    total = ff.IndexReport()
     with _show_progress() as show:
-        for source in sources:
-            show_part = partial(_show_sum, show, total)
-            total = _add(total, catalog.index(source, retry_failed=args.retry_failed, on_progress=show_part))
+        # As one source: an id that comes in two of them is a double id, not a change.
+        report = catalog.index(chain(*sources), retry_failed=args.retry_failed, on_progress=show)
     if args.json:
-        _print_json(asdict(total))
+        _print_json(asdict(report))
     else:
-        print(_describe(total, args.catalog))
-    return 1 if total.failed and not total.added + total.updated + total.unchanged else 0
+        print(_describe(report, args.catalog))
+    return 1 if report.failed and not report.added + report.updated + report.unchanged else 0
 
 
 def run_search(args: argparse.Namespace) -> int:
@@ -211,6 +243,7 @@ def run_train(args: argparse.Namespace) -> int:
     from focusedfashion.training.run import train
 
     logging.getLogger("focusedfashion").setLevel(logging.INFO)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # tips and lists of devices
     encoder = ff.load_encoder(train(find_recipe(args.recipe), args.output, args.data, args.weights))
     if args.json:
         _print_json({"encoder": str(args.output), "metrics": encoder.spec["metrics"]})
@@ -239,8 +272,8 @@ def run_demo(args: argparse.Namespace) -> int:
         return 1
     print("try in another terminal, or drop one of these photos on the page:")
     for photo in demo.photos[:3]:
-        print(f"  focusedfashion search {catalog} {shlex.quote(str(photo))}")
-    print(f"  focusedfashion info {catalog}")
+        print(f"  {_own_name()} search {catalog} {shlex.quote(str(photo))}")
+    print(f"  {_own_name()} info {catalog}")
     serve(demo.catalog, args.host, args.port)
     return 0
 
@@ -264,6 +297,16 @@ def _parse_focus(text: str) -> dict[str, float]:
 # Printing
 
 
+def _own_name() -> str:
+    """The command as this person can type it: the environment that it lies in may not be activated."""
+    if shutil.which("focusedfashion"):
+        return "focusedfashion"
+    script = Path(sys.argv[0])
+    if script.name == "focusedfashion":
+        return shlex.quote(os.path.relpath(script))
+    return f"{shlex.quote(sys.executable)} -m focusedfashion"
+
+
 def _tell(message: str) -> None:
     print(f"focusedfashion: {message}", file=sys.stderr)
 
@@ -275,15 +318,6 @@ def _print_json(document: Any) -> None:
 def _plain(text: str) -> str:
     """Text of a stranger's feed without what a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _show_sum(show: Callable[[IndexReport], None], done: IndexReport, part: IndexReport) -> None:
-    show(_add(done, part))
-
-
-def _add(one: IndexReport, two: IndexReport) -> IndexReport:
-    sums = {name: value + asdict(two)[name] for name, value in asdict(one).items()}
-    return ff.IndexReport(**{**sums, "seconds": round(sums["seconds"], 3)})
 
 
 def _describe(report: IndexReport, catalog: str) -> str:

@@ -62,4 +62,6 @@ class MissingExtra(FashionError):
     """An optional package is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}': pip install 'focusedfashion[{extra}]'")
+        super().__init__(
+            f"{what} needs the extra '{extra}': pip install -e '.[{extra}]' where focusedfashion was cloned"
+        )

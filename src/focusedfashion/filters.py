@@ -40,12 +40,18 @@ def explain_complaint(where: str, schema: pa.Schema, message: str) -> QueryError
         name = cut_text((unknown[1] or unknown[3]).strip('"'))
         groups = [group.name for group in schema.field("attributes").type] if "attributes" in schema.names else []
         plain = [column for column in schema.names if column not in (*INTERNAL, "attributes")]
-        near = difflib.get_close_matches(name, [*plain, *groups], n=1)
+        near = difflib.get_close_matches(name, groups if unknown[3] else plain, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "text stands in single quotes."
+        if name in groups:
+            hint = f"for predicted labels write array_has(attributes.{name}.labels, 'LABEL')."
         columns = ", ".join(plain + [f"attributes.{group}.labels" for group in groups])
         problem = f"no column {name!r}; {hint} There are {cut_text(columns, 1000)}"
     elif unfit := re.search(r"Received literal \w+\((.*)\) and could not convert to literal of type '(\w+)", message):
-        hints = {"List": ": write array_has(column, value)", "Timestamp": ": write timestamp '2026-01-31 12:00:00'"}
+        hints = {
+            "List": ": write array_has(column, value)",
+            "Struct": ": write array_has(attributes.GROUP.labels, value)",
+            "Timestamp": ": write timestamp '2026-01-31 12:00:00'",
+        }
         problem = f"{unfit[1]} cannot be compared with a column of type {unfit[2]}{hints.get(unfit[2], '')}"
     return QueryError(f"filter {cut_text(where)!r}: {problem if unknown else cut_text(problem)}")
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from numbers import Real
 from typing import Any
 
 import pyarrow as pa
@@ -89,10 +90,12 @@ class Columns:
         said = {name: _simplify(value) for name, value in item.columns.items()}
         types: dict[str, pa.DataType] = {}
         values: dict[str, Any] = {}
+        taken: set[str] = set()
         for given, value in said.items():
+            name = self._name(given, taken)
+            taken.add(name)
             if value is None:
                 continue
-            name = self._name(given)
             has, comes = types.get(name) or self.types.get(name), _type_of(value)
             joined = comes if has is None else _join_types(has, comes)
             if joined is None:
@@ -105,14 +108,20 @@ class Columns:
         digest = hashlib.blake2b(json.dumps([facts, said], sort_keys=True, default=str).encode(), digest_size=16)
         return Row(item, {**facts, **values}, digest.hexdigest())
 
-    def _name(self, given: str) -> str:
+    def _name(self, given: str, taken: set[str]) -> str:
+        """The catalog's name for a column of the source, beside the names that the row has used already."""
         # Lance refuses dots and reads * as all columns, a filter cannot quote a backtick, and a column named _rowid
         # breaks the table for good.
         name = "".join("_" if c in ".*`" or not c.isprintable() else c for c in clean_text(given)).strip()
         if not name or name.startswith("_") or name.lower() in OWN:
             name = f"source_{name}"
-        # Lance's filters do not tell upper from lower case, so 'Size' and 'size' must be one column.
-        return self._spelling.get(name.lower(), name)
+        # Lance's filters do not tell upper from lower case, so 'Size' in one source and 'size' in another must be one
+        # column; where one row has both, the second gets a number.
+        free, count = self._spelling.get(name.lower(), name), 1
+        while free.lower() in {other.lower() for other in taken}:
+            count += 1
+            free = self._spelling.get(f"{name}_{count}".lower(), f"{name}_{count}")
+        return free
 
 
 def make_rows(rows: Sequence[Row], types: Mapping[str, pa.DataType], now: datetime) -> pa.Table:
@@ -173,9 +182,15 @@ def _read_labels(found: Mapping[str, Any] | None) -> tuple[Label, ...]:
 
 
 def _clean_fact(name: str, value: Any) -> Any:
+    if value is None:
+        return None
     if name == "price":
-        return float(value) if value is not None and math.isfinite(value) else None
-    return clean_text(value) if value is not None else None
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise CatalogError(f"the price must be a number, not {_show(value)}")
+        return float(value) if math.isfinite(value) else None
+    if not isinstance(value, str):
+        raise CatalogError(f"the field {name!r} must be text, not {_show(value)}")
+    return clean_text(value)
 
 
 def _simplify(value: Any) -> Any:

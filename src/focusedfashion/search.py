@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from numbers import Real
 
@@ -33,8 +32,9 @@ def weigh_blocks(defaults: Mapping[str, float], focus: Mapping[str, float] | Non
     for block, weight in (focus or {}).items():
         if block not in defaults:
             raise QueryError(f"no block {block!r} to focus on: {blocks}")
-        if not isinstance(weight, Real) or isinstance(weight, bool) or not math.isfinite(weight) or weight < 0:
-            raise QueryError(f"the focus on {block!r} must be a number from 0 up, not {weight!r}: {blocks}")
+        if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 <= weight <= settings.MAX_WEIGHT:
+            most = f"{settings.MAX_WEIGHT:,}"
+            raise QueryError(f"the focus on {block!r} must be a number from 0 to {most}, not {weight!r}: {blocks}")
     weights = {**defaults, **{block: float(weight) for block, weight in (focus or {}).items()}}
     if not sum(weights.values()) > 0:
         raise QueryError(f"the focus leaves no block to compare: give one a weight above 0; {blocks}")

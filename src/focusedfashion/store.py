@@ -65,9 +65,12 @@ class Identity:
     def check(self, encoder: Encoder) -> None:
         """Raises EncoderMismatch where the encoder is another than the one that indexed."""
         if encoder.fingerprint != self.fingerprint:
+            other = f"{encoder.name!r} ({encoder.fingerprint[:4]}…)"
+            # An update of the package may bring another built-in encoder.
+            way = "Open it with the first, or index" if encoder.name != self.encoder else "Index"
             raise EncoderMismatch(
-                f"{self.path} was indexed with encoder {self.encoder!r} ({self.fingerprint[:4]}…), not "
-                f"{encoder.name!r} ({encoder.fingerprint[:4]}…). Open it with the first, or index into a new catalog."
+                f"{self.path} was indexed with encoder {self.encoder!r} ({self.fingerprint[:4]}…), not {other}. "
+                f"{way} into a new catalog."
             )
 
 
@@ -282,7 +285,8 @@ class Store:
         with _explained(self.path):
             table = items.to_table(columns=list(columns), filter=f"item_id = {_quote(item_id)}", limit=1)
         if not len(table):
-            raise ItemNotFound(f"no item {item_id!r} in {self.path}")
+            # Visitors of a server see this too: the catalog's name, not where it lies.
+            raise ItemNotFound(f"no item {item_id!r} in {Path(self.path).name}")
         return table
 
 
@@ -308,13 +312,13 @@ class Writer:
         self._merge(rows, insert=False)
 
     def remove(self, item_ids: Sequence[str]) -> int:
-        """Deletes items and their ledger entries; the number of items that were there."""
+        """Deletes items and their ledger entries; how many of the ids were in either."""
+        wanted = set(item_ids)
+        there = wanted & (self._store.list_hashes().keys() | {entry.item_id for entry in self._store.list_failures()})
         with _explained(self._store.path):
-            before: int = self._items.count_rows()
             _delete(self._items, item_ids)
-            removed: int = before - self._items.count_rows()
         self.forget(item_ids)
-        return removed
+        return len(there)
 
     def record(self, failures: Sequence[Failure]) -> None:
         """Writes ledger entries over those of the same items, each item once."""

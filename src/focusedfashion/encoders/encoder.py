@@ -73,6 +73,12 @@ class Encoder:
             resize = spec["input"]["resize"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EncoderError(f"{folder / 'encoder.json'} lacks or garbles {error}; train or copy it again") from None
+        for group, entry in self.attributes.items():
+            if len(entry.labels) != len(entry.thresholds):
+                where = folder / "encoder.json"
+                raise EncoderError(
+                    f"{where}: {group} has {len(entry.labels)} labels, {len(entry.thresholds)} thresholds"
+                )
         if resize != _RESIZE_RULE:
             raise EncoderError(
                 f"{folder / 'encoder.json'} asks for the resize rule {resize!r}; known is {_RESIZE_RULE!r}"
@@ -138,7 +144,17 @@ class Encoder:
                     self._session = onnxruntime.InferenceSession(self._model, options, ["CPUExecutionProvider"])
                 except Exception as error:  # its exception classes are private
                     raise EncoderError(f"{self._model} cannot be run ({error})") from None
+                self._check_graph(self._session)
             return self._session
+
+    def _check_graph(self, session: Any) -> None:
+        """The graph must be the one that encoder.json speaks of."""
+        wanted = {"embedding": self.dim} | {group: len(entry.labels) for group, entry in self.attributes.items()}
+        found = {output.name: output.shape[-1] for output in session.get_outputs()}
+        inputs = {entry.name: entry.shape[1:] for entry in session.get_inputs()}
+        if inputs != {"pictures": [self.height, self.width, 3]} or any(found.get(n) != w for n, w in wanted.items()):
+            self._session = None
+            raise EncoderError(f"{self._model} is not the graph of its encoder.json: copy or train both again")
 
 
 def load_encoder(name: str | Path = "builtin") -> Encoder:

@@ -24,7 +24,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi import Path as PathField
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.responses import FileResponse
@@ -53,9 +53,6 @@ T = TypeVar("T")
 ItemId = Annotated[str, PathField(description="The item's id, percent-encoded: slashes as %2F.")]
 
 _PAGE = Path(__file__).parent / "page"
-_MAX_WAITING = 32  # requests beyond those that work; each may hold an upload of MAX_BODY_BYTES in memory
-_THUMBNAIL_SECONDS = 300  # that a browser shows a thumbnail without asking again
-_SHUTDOWN_SECONDS = 5  # for the requests that are under way when the server is told to end
 
 _STATUS: tuple[tuple[type[FashionError], int], ...] = (  # the first that fits; any other FashionError is a 500
     (ItemNotFound, 404),
@@ -78,6 +75,8 @@ _HEADERS = {
 
 class SearchOptions(BaseModel):
     """What a search can be told besides its picture."""
+
+    model_config = ConfigDict(extra="forbid")  # a misspelled filter must not pass for none
 
     k: int = Field(settings.DEFAULT_K, description="How many products to give at most.")
     where: str | None = Field(None, description="A filter over the catalog's columns, in SQL: `price < 50`.")
@@ -132,7 +131,7 @@ def serve(catalog: Catalog, host: str = "127.0.0.1", port: int = settings.PORT) 
             ws="none",
             lifespan="off",
             server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=settings.SHUTDOWN_SECONDS,
         )
     )
     address = f"[{host}]" if ":" in host else host
@@ -191,7 +190,8 @@ def _make_api(catalog: Catalog) -> APIRouter:
     async def search(request: Request, options: Annotated[SearchOptions, Query()]) -> Response:
         image, fields = await read_upload(request)
         try:
-            options = SearchOptions.model_validate(options.model_dump() | fields)
+            given = {name: text for name, text in fields.items() if text}
+            options = SearchOptions.model_validate(options.model_dump() | given)
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from None
         return _answer_matches(await gate.work(catalog.search, image, *options.to_arguments()))
@@ -201,7 +201,7 @@ def _make_api(catalog: Catalog) -> APIRouter:
     async def thumbnail(item_id: ItemId, if_none_match: Annotated[str, Header()] = "") -> Response:
         picture = await gate.work(catalog.thumbnail, item_id)
         tag = f'"{hashlib.sha256(picture).hexdigest()[:16]}"'
-        headers = {"ETag": tag, "Cache-Control": f"max-age={_THUMBNAIL_SECONDS}"}
+        headers = {"ETag": tag, "Cache-Control": f"max-age={settings.THUMBNAIL_SECONDS}"}
         if tag in if_none_match:
             return Response(status_code=304, headers=headers)
         return _WebP(picture, headers=headers)
@@ -234,7 +234,7 @@ class _Gate:
 
     def __init__(self, cores: int) -> None:
         self._cores = asyncio.Semaphore(cores)
-        self._room = cores + _MAX_WAITING
+        self._room = cores + settings.MAX_WAITING
 
     async def enter(self) -> AsyncIterator[None]:
         # Before the body is read: what waits must not fill the memory either.

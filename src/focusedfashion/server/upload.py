@@ -13,10 +13,6 @@ from starlette.requests import ClientDisconnect
 
 from focusedfashion import settings
 
-_MAX_FIELDS = 16
-_MAX_FIELD_BYTES = 64 * 2**10  # of one text field; a long filter has a few hundred
-_MAX_SECONDS = 60  # for the whole body; a stalled upload would keep its place in the queue forever
-
 
 async def read_upload(request: Request) -> tuple[bytes, dict[str, str]]:
     """A multipart request -> the bytes of its file `image`, and its text fields.
@@ -27,17 +23,21 @@ async def read_upload(request: Request) -> tuple[bytes, dict[str, str]]:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise _lacks_image()
     parser = MultiPartParser(
-        request.headers, _limit_body(request), max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+        request.headers,
+        _limit_body(request),
+        max_files=1,
+        max_fields=settings.MAX_FIELDS,
+        max_part_size=settings.MAX_FIELD_BYTES,
     )
     # Starlette would move a file past 1 MB to the disk; a query picture stays in memory, which the body's limit bounds.
     parser.spool_max_size = settings.MAX_BODY_BYTES + 1
     try:
-        async with asyncio.timeout(_MAX_SECONDS):
+        async with asyncio.timeout(settings.MAX_UPLOAD_SECONDS):
             form = await parser.parse()
     except MultiPartException as error:
         raise HTTPException(400, f"the upload cannot be read: {error.message.rstrip('.')}") from None
     except TimeoutError:
-        raise HTTPException(408, f"the upload took more than {_MAX_SECONDS} seconds") from None
+        raise HTTPException(408, f"the upload took more than {settings.MAX_UPLOAD_SECONDS} seconds") from None
     except ClientDisconnect:
         raise HTTPException(400, "the upload was cut off") from None
     try:

@@ -13,12 +13,6 @@ from typing import Any, NamedTuple, TextIO
 from focusedfashion import settings
 from focusedfashion.errors import SourceError
 
-# Rows of a Parquet file that are unpacked at once: each may hold a picture of megabytes.
-PARQUET_ROWS = 16
-# Bytes of a column that are read ahead. Arrow's default is a row group's whole column, which can be gigabytes of
-# pictures: 368 MB where this takes 80 (300 MB of pictures in one group, small pages).
-PARQUET_BUFFER = 2**20
-
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -99,7 +93,7 @@ def read_parquet(path: Path) -> Iterator[Record]:
     with _open_parquet(path) as file:
         schema = pa.schema([(field.name, _plain_time(field.type)) for field in file.schema_arrow])
         number = 0
-        for batch in file.iter_batches(PARQUET_ROWS):
+        for batch in file.iter_batches(settings.PARQUET_ROWS):
             for cells in batch.cast(schema, safe=False).to_pylist():
                 number += 1
                 yield Record(f"row {number}", cells)
@@ -131,7 +125,7 @@ def _open_parquet(path: Path) -> Iterator[Any]:
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
+        with ParquetFile(path, buffer_size=settings.PARQUET_BUFFER, pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"{path} cannot be read as Parquet: {error}") from None

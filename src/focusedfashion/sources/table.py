@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from focusedfashion import settings
 from focusedfashion.errors import SourceError
 from focusedfashion.items import Failure, Item
 from focusedfashion.sources.records import Record, read_csv, read_jsonl, read_parquet, read_parquet_types, take_name
@@ -25,8 +26,6 @@ ITEM_COLUMNS = ("image", "product_id", "title", "brand", "url", "price", "curren
 
 # The first of these that is there fills the title, where no column has that name.
 TITLE_COLUMNS = ("name", "product_name", "productDisplayName")
-
-MAX_REFERENCE = 4_096  # characters of a picture's path, the limit of Linux; what is longer is no path
 
 # A leading zero makes a code of it (a postcode, a GTIN), and so does a plus.
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)", re.ASCII)
@@ -131,7 +130,7 @@ def _find_picture(cell: Any, folder: Path) -> tuple[str, Path | bytes]:
         raise ValueError(f"the column 'image' must have a path or bytes, not {_to_text(cell)[:100]}")
     if _URL.match(cell):
         raise ValueError(f"pictures by URL cannot be read yet: download them first ({cell[:200]})")
-    if len(cell) > MAX_REFERENCE:
+    if len(cell) > settings.MAX_REFERENCE:
         raise ValueError(f"what stands in the column 'image' is too long for a path ({cell[:40]}…)")
     return cell, folder / cell
 

@@ -280,6 +280,9 @@ byId("query-picture").addEventListener("error", ({ target }) => {
   target.hidden = true; // what the browser cannot show leaves the hanger in its place
 });
 
+// After a reload the views of before are gone, and Back must not take them for later ones.
+history.replaceState(null, "");
+
 fetch("/v1/info")
   .then((response) => response.json())
   .then(({ items }) => {
