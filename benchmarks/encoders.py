@@ -6,7 +6,7 @@ DATA holds the folders that the recipe names. The recipe's own split is made aga
 alone): its validation rows are the queries, its training rows the gallery and what the linear layers learn from. Two
 protocols, on each data set apart, each figure with its 95 % bootstrap interval:
 
-- neighbor: the share of queries whose first neighbor has a label that the query may have;
+- neighbor: the share of queries whose first neighbor, of the rows that have a label, has one that the query may have;
 - label: the share of queries whose most probable label is one that the query may have. The built-in encoder answers
   with its own heads; for the other two a linear layer is trained on their features, 20 passes, best of three rates.
 """
@@ -48,11 +48,11 @@ def main() -> None:
         gallery = select(packed, (packed.data_sets == data_set) & ~packed.held_out)
         queries = select(packed, (packed.data_sets == data_set) & packed.held_out)
         print(f"\n{data_set}: {len(queries.pictures):,} queries, {len(gallery.pictures):,} in the gallery")
-        print(f"{'':>24}" + "".join(f"{group:>21}" for group in [*groups, "all three"]))
+        print(f"{'':>26}" + "".join(f"{group:>21}" for group in [*groups, "all three"]))
         for name, features, probabilities in _list_methods(encoder, options.weights, recipe, gallery, queries):
-            first = _find_first(*features)
-            right = {g: _share(queries.allowed[g], gallery.allowed[g][first]) for g in groups}
-            _print_row(f"{name}, neighbor", [*right.values(), _share_all(queries, gallery, first)])
+            first = _find_first(*features, gallery, groups)
+            right = {g: _share(queries.allowed[g], gallery.allowed[g][first[g]]) for g in groups}
+            _print_row(f"{name}, neighbor", [*right.values(), _share_all(queries, gallery, first["all three"])])
             labels = {g: _share(queries.allowed[g], _one_hot(p)) for g, p in probabilities.items()}
             _print_row(f"{name}, label", [*labels.values(), None])
 
@@ -121,8 +121,16 @@ def _probe(features, gallery: Packed, groups: list[str]) -> dict[str, Floats]:
     return probabilities
 
 
-def _find_first(queries: Floats, gallery: Floats) -> NDArray[np.int64]:
-    return np.concatenate([(q @ gallery.T).argmax(axis=1) for q in np.array_split(queries, 1 + len(queries) // 256)])
+def _find_first(queries: Floats, gallery: Floats, labels: Packed, groups: list[str]) -> dict[str, NDArray[np.int64]]:
+    """Per group each query's first neighbor among the rows that have a label, the same rows for every method."""
+    known = {group: labels.allowed[group].any(axis=1) for group in groups}
+    known["all three"] = np.all([known[group] for group in TRIPLE], axis=0)
+    found: dict[str, list[NDArray[np.int64]]] = {group: [] for group in known}
+    for part in np.array_split(queries, 1 + len(queries) // 256):
+        cosines = part @ gallery.T
+        for group, rows in known.items():
+            found[group].append(np.where(rows, cosines, -np.inf).argmax(axis=1))
+    return {group: np.concatenate(parts) for group, parts in found.items()}
 
 
 def _one_hot(probabilities: Floats) -> NDArray[np.bool_]:
@@ -130,7 +138,7 @@ def _one_hot(probabilities: Floats) -> NDArray[np.bool_]:
 
 
 def _share(asked, answered) -> NDArray[np.float64] | None:
-    """1 or 0 per query that has a label: whether the answer may have the same. An answer without a label is wrong."""
+    """1 or 0 per query that has a label: whether the answer may have the same; None where no query has one."""
     known = asked.any(axis=1)
     return (asked & answered).any(axis=1)[known].astype(np.float64) if known.any() else None
 
@@ -150,7 +158,7 @@ def _print_row(name: str, columns) -> None:
             continue
         low, high = bootstrap_interval(values)
         cells.append(f"{values.mean():.3f} [{low:.3f}, {high:.3f}]")
-    print(f"{name:<24}" + "".join(f"{cell:>21}" for cell in cells), flush=True)
+    print(f"{name:<26}" + "".join(f"{cell:>21}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     (folder / "small.toml").write_text(RECIPE)
     torch.manual_seed(0)
     state = timm.create_model("test_efficientnet", pretrained=False, num_classes=0).state_dict()
-    save_file(state, folder / "start.safetensors")
+    weights = {key: value for key, value in state.items() if "num_batches_tracked" not in key}  # as many files have it
+    save_file(weights, folder / "start.safetensors")
     return folder / "small.toml", folder / "start.safetensors"
 
 
@@ -197,6 +198,10 @@ def test_thresholds_have_the_best_f1() -> None:
     [
         (("epochs = 12", "epoch = 3"), "unknown key 'epoch'; did you mean 'epochs'?"),
         (("epochs = 12", ""), "the key 'epochs' is missing"),
+        (("epochs = 12", "epochs = 0"), "epochs must be at least 1"),
+        (('precision = "32-true"', 'precision = "fp16"'), "precision must be one of 32-true"),
+        (('freeze = ["conv_stem"]', 'freeze = "conv_stem"'), "freeze must be of type list"),
+        (("learning_rate = 1e-2", "learning_rate = -1.0"), "learning_rate must be above 0"),
         (("epochs = 12", 'epochs = "many"'), "epochs must be of type int"),
         (('reads = "trunk"', 'reads = "shap"'), "heads.pattern reads 'shap'; there are shape, color and trunk"),
         (('freeze = ["conv_stem"]', 'freeze = ["stem"]'), "freeze names a part that test_efficientnet lacks"),
@@ -227,8 +232,8 @@ def test_missing_recipe_names_those_that_ship(tmp_path: Path, capsys: pytest.Cap
 
 def test_run_of_another_recipe_is_refused(start: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "small.run").mkdir()
-    (tmp_path / "small.run" / "recipe.toml").write_text("other")
-    with pytest.raises(ff.RecipeError, match="holds a run of another recipe"):
+    (tmp_path / "small.run" / "run.json").write_text('{"recipe": "other", "weights": "other"}')
+    with pytest.raises(ff.RecipeError, match="holds a run with another recipe and weights"):
         train(start[0], tmp_path / "small", weights=start[1])
 
 

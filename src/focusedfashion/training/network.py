@@ -37,7 +37,8 @@ def load_backbone(recipe: Recipe, weights: Path | None) -> tuple[nn.Module, dict
             state = load_file(weights)
         except Exception as error:  # safetensors raises its own class for a broken file
             raise RecipeError(f"{weights} cannot be read as safetensors ({error})") from None
-        wanted = backbone.state_dict()
+        # Batch norm's counters are not weights, and many files lack them.
+        wanted = {key: value for key, value in backbone.state_dict().items() if "num_batches_tracked" not in key}
         unfit = [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]
         if unfit:
             raise RecipeError(

@@ -45,8 +45,9 @@ def train(recipe_path: Path, folder: Path, root: Path | None = None, weights: Pa
         raise RecipeError(f"{folder} exists already: name another folder, or remove it")
     run = folder.with_name(folder.name + ".run")
     run.mkdir(parents=True, exist_ok=True)
+    _check_same_run(run, {"recipe": recipe.text, "weights": _hash_file(weights)})
     packed = pack(recipe, root, run / "data")
-    _check_same_run(run, {"recipe": recipe.text, "labels": packed.labels, "weights": _hash_file(weights)})
+    _check_same_run(run, {"labels": packed.labels})
     write_split(packed, run / "split.csv")
 
     lightning.seed_everything(recipe.seed, verbose=False)
@@ -168,14 +169,11 @@ def count_allowed(logits: Tensor, allowed: Tensor) -> Tensor:
 def _check_same_run(run: Path, decisive: dict[str, Any]) -> None:
     """A run that was begun with another recipe, other labels or other weights is not gone on with."""
     begun = run / "run.json"
-    if not begun.is_file():
-        begun.write_text(json.dumps(decisive), encoding="utf-8")
-    saved = json.loads(begun.read_text(encoding="utf-8"))
-    other = [name for name, value in decisive.items() if saved.get(name) != value]
+    saved = json.loads(begun.read_text(encoding="utf-8")) if begun.is_file() else {}
+    other = " and ".join(name for name, value in decisive.items() if saved.get(name, value) != value)
     if other:
-        raise RecipeError(
-            f"{run} holds a run with another {' and '.join(other)}: remove it, or name another folder with -o"
-        )
+        raise RecipeError(f"{run} holds a run with another {other}: remove it, or name another folder with -o")
+    begun.write_text(json.dumps(saved | decisive), encoding="utf-8")
 
 
 def _hash_file(path: Path | None) -> str:

@@ -1,0 +1,59 @@
+# Everything a contributor needs; each target makes the environment that it asks for, in VENV.
+
+PYTHON ?= python3
+# The torch to install for training, e.g. TORCH=torch==2.13.0
+TORCH ?= torch
+VENV ?= .venv
+PORT ?= 8000
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# What the recipe's files lie in, and the weights that it starts from (docs/model-card.md names their origins)
+DATA ?= data
+WEIGHTS ?= mobilenetv2_100_imagenet.safetensors
+
+.PHONY: setup setup-train demo test test-train lint types docs bench clean
+
+setup: $(VENV)/.dev ## the package with what its tests need
+
+setup-train: $(VENV)/.train ## and with what training needs
+
+demo: $(VENV)/.plain ## draws a catalog, indexes it and serves it on http://127.0.0.1:8000
+	$(BIN)/focusedfashion demo --port $(PORT)
+
+test: $(VENV)/.dev ## all tests but those of training
+	$(BIN)/python -m pytest --ignore tests/training
+
+test-train: $(VENV)/.train ## the tests of training
+	$(BIN)/python -m pytest tests/training
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+types: $(VENV)/.train
+	$(BIN)/mypy --no-error-summary
+
+docs: $(VENV)/.dev ## writes the generated parts of the docs again
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.train ## the figures of docs/model-card.md; needs the data (DATA=..., WEIGHTS=...)
+	$(BIN)/python benchmarks/encoders.py --data $(DATA) --weights $(WEIGHTS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.plain: $(VENV)/bin/pip pyproject.toml
+	$(PIP) install --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/pip pyproject.toml
+	$(PIP) install --editable '.[dev]'
+	touch $@
+
+$(VENV)/.train: $(VENV)/.dev
+	$(PIP) install '$(TORCH)'
+	$(PIP) install --editable '.[train]'
+	touch $@

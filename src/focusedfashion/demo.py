@@ -1,0 +1,88 @@
+"""The demo: a catalog of drawn garments, and photos of some of them to search it with."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from focusedfashion import settings
+from focusedfashion.catalog import Catalog
+from focusedfashion.errors import EncoderMismatch
+from focusedfashion.indexing import IndexReport
+from focusedfashion.sources import read_source
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A catalog to look at, what indexing it did, and pictures to search it with (none for a person's own source)."""
+
+    catalog: Catalog
+    report: IndexReport
+    photos: tuple[Path, ...]
+
+
+def make_demo(folder: Path, source: str | None = None, tell: Callable[[str], None] = lambda line: None) -> Demo:
+    """Indexes a source, or drawn garments if none is named, into a catalog below `folder`.
+
+    What lies there from an earlier call is used again. `tell` gets a line before each step that takes seconds. Raises
+    SourceError, CatalogError.
+    """
+    photos: tuple[Path, ...] = ()
+    if source is None:
+        table = folder / "garments" / "samples.csv"
+        if not table.is_file():
+            tell(f"drawing {settings.DEMO_ITEMS} garments")
+            _draw_garments(table.parent)
+        if not (folder / "photos").is_dir():
+            _draw_photos(folder / "photos")
+        photos = tuple(sorted((folder / "photos").glob("*.jpg")))
+        name, location = "catalog", str(table)
+    else:
+        # Two folders of the same name are two catalogs.
+        path = Path(source).resolve()
+        name, location = f"catalog-{path.stem}-{hashlib.sha1(str(path).encode()).hexdigest()[:6]}", source
+    catalog = Catalog(folder / name)
+    try:
+        _ = catalog.encoder
+    except EncoderMismatch:  # indexed with the built-in encoder of an earlier version; the demo's own, so made anew
+        shutil.rmtree(folder / name)
+    tell(f"indexing {location}")
+    return Demo(catalog, catalog.index(read_source(location)), photos)
+
+
+def _draw_garments(folder: Path) -> None:
+    from focusedfashion.sources.samples import write_samples
+
+    part = _begin(folder)
+    write_samples(part, settings.DEMO_ITEMS)
+    part.rename(folder)
+
+
+def _draw_photos(folder: Path) -> None:
+    """Six garments of the catalog as a person would photograph them, JPEG."""
+    from PIL import Image
+
+    from focusedfashion.sources.samples import draw_garment, list_garments
+
+    part = _begin(folder)
+    drawn: set[str] = set()
+    for number, garment in enumerate(list_garments(settings.DEMO_ITEMS)):
+        if garment.category in drawn or garment.category not in settings.DEMO_PHOTOS:
+            continue
+        path = part / f"{garment.color}-{garment.pattern}-{garment.category}.jpg".replace(" ", "-")
+        pixels = draw_garment(garment, scene="photo", seed=number, size=(600, 800))
+        Image.fromarray(pixels).save(path, quality=90)
+        drawn.add(garment.category)
+    part.rename(folder)
+
+
+def _begin(folder: Path) -> Path:
+    """An empty folder beside `folder`, to be renamed to it when it is whole; what a stopped demo left goes."""
+    part = folder.with_name(folder.name + ".part")
+    for left in (part, folder):
+        shutil.rmtree(left, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
