@@ -115,9 +115,7 @@ def test_heic(brand: str) -> None:
 def test_heic_without_its_extra_names_it(brand: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     data = struct.pack(">I", 24) + b"ftyp" + brand.encode() + bytes(4) + b"mif1heic" + bytes(100)
-    with pytest.raises(
-        MissingExtra, match=r"a HEIC picture needs the extra 'heic': pip install 'focusedfashion\[heic\]'"
-    ):
+    with pytest.raises(MissingExtra, match=r"a HEIC picture needs the extra 'heic': pip install -e '\.\[heic\]'"):
         open_image(data)
 
 
