@@ -104,13 +104,11 @@ class _Module(lightning.LightningModule):
     def on_train_start(self) -> None:
         self._begun, self._first = time.monotonic(), self.current_epoch
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout draws from the global generator, which a resumed run would begin anew.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
-
     def training_step(self, batch: Batch, index: int) -> Tensor:
         pictures, masks, _, allowed = batch
+        # By the step, so that a resumed run goes on to the same result; dropout draws from the global generator.
         seed = self.recipe.seed * 1_000_003 + self.global_step
+        torch.manual_seed(seed)
         with torch.autocast(self.device.type, enabled=False):
             pixels, kept = change_pictures(pictures, masks, self.scenes, self.recipe.augmentation, seed)
         pixels = pixels.to(memory_format=torch.channels_last)
