@@ -80,6 +80,19 @@ def test_demo_of_own_pictures(tmp_path: Path) -> None:
         process.communicate()
 
 
+def test_demo_takes_nothing_that_is_not_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "garments").mkdir()
+    (tmp_path / "garments" / "mine.jpg").write_bytes(b"mine")
+    assert main(["demo", "-o", str(tmp_path)]) == 1
+    assert "garments is there already and not the demo's" in capsys.readouterr().err
+    assert (tmp_path / "garments" / "mine.jpg").read_bytes() == b"mine"
+
+
+def test_demo_that_was_stopped_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "garments.part" / "pictures").mkdir(parents=True)
+    assert make_demo(tmp_path).report.added == 420
+
+
 def test_demo_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", str(tmp_path / "nowhere"), "-o", str(tmp_path / "demo")]) == 1
     assert "nowhere" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from focusedfashion import settings
 from focusedfashion.catalog import Catalog
-from focusedfashion.errors import EncoderMismatch
+from focusedfashion.encoders import load_encoder
+from focusedfashion.errors import SourceError
 from focusedfashion.indexing import IndexReport
 from focusedfashion.sources import read_source
 
@@ -44,11 +45,8 @@ def make_demo(folder: Path, source: str | None = None, tell: Callable[[str], Non
         # Two folders of the same name are two catalogs.
         path = Path(source).resolve()
         name, location = f"catalog-{path.stem}-{hashlib.sha1(str(path).encode()).hexdigest()[:6]}", source
-    catalog = Catalog(folder / name)
-    try:
-        _ = catalog.encoder
-    except EncoderMismatch:  # indexed with the built-in encoder of an earlier version; the demo's own, so made anew
-        shutil.rmtree(folder / name)
+    # By the encoder too: after an update of the package that brings another one, the demo begins a new catalog.
+    catalog = Catalog(folder / f"{name}-{load_encoder('builtin').fingerprint[:6]}", encoder="builtin")
     tell(f"indexing {location}")
     return Demo(catalog, catalog.index(read_source(location)), photos)
 
@@ -81,8 +79,9 @@ def _draw_photos(folder: Path) -> None:
 
 def _begin(folder: Path) -> Path:
     """An empty folder beside `folder`, to be renamed to it when it is whole; what a stopped demo left goes."""
+    if folder.exists():
+        raise SourceError(f"{folder} is there already and not the demo's: name another folder with -o")
     part = folder.with_name(folder.name + ".part")
-    for left in (part, folder):
-        shutil.rmtree(left, ignore_errors=True)
+    shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     return part
