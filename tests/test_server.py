@@ -410,3 +410,11 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(shop: Shop) -> None:
 def test_serving_what_is_not_there_fails_at_once(tmp_path: Path) -> None:
     with pytest.raises(CatalogMissing):
         serve(Catalog(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_when_told_so_at_once(shop: Shop, number: int) -> None:
+    """The moment after it says that it serves, when the web server may not listen to signals yet."""
+    with start_server(shop[0]) as (_, process):
+        process.send_signal(number)
+        assert process.wait(30) == 0

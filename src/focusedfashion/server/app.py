@@ -135,23 +135,27 @@ def serve(catalog: Catalog, host: str = "127.0.0.1", port: int = settings.PORT) 
         )
     )
     address = f"[{host}]" if ":" in host else host
-    with _end_on_signals():
+    with _end_on_signals(server):
         print(f"serving {what} at http://{address}:{listener.getsockname()[1]} - Ctrl-C ends it", flush=True)
         server.run(sockets=[listener])
 
 
 @contextlib.contextmanager
-def _end_on_signals() -> Iterator[None]:
-    """uvicorn shuts down on SIGTERM and Ctrl-C and then raises the signal once more; here that is a normal end."""
+def _end_on_signals(server: uvicorn.Server) -> Iterator[None]:
+    """SIGTERM and Ctrl-C are a normal end, also before uvicorn listens to them and when it raises them once more."""
     if threading.current_thread() is not threading.main_thread():  # where Python lets nobody have signals
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def end(number: int, frame: object) -> None:
+        server.should_exit = True  # a flag and no exception, which could be lost in a callback
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            yield
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
