@@ -83,7 +83,7 @@ def make_thumbnail(rgb: RGB) -> bytes:
     image = Image.fromarray(rgb)
     image.thumbnail((settings.THUMBNAIL_SIDE, settings.THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
-    # Method 2 is three times as fast as the default 4 for files that are 3 % larger.
+    # Method 2 takes about half the time of the default 4, for files that are hardly larger.
     image.save(buffer, "WEBP", quality=settings.THUMBNAIL_QUALITY, method=2)
     return buffer.getvalue()
 

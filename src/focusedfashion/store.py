@@ -55,12 +55,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the catalog at `path` was made with; `blocks` maps each block of the embedding to its size."""
+    """What the catalog at `path` was made with."""
 
     path: str
     encoder: str
     fingerprint: str
-    blocks: Mapping[str, int]
 
     def check(self, encoder: Encoder) -> None:
         """Raises EncoderMismatch where the encoder is another than the one that indexed."""
@@ -279,7 +278,7 @@ class Store:
                 f"{self.path} has catalog format {found['format']}, this version reads up to {FORMAT}: "
                 "update focusedfashion"
             )
-        return Identity(self.path, found["encoder"], found["fingerprint"], found["blocks"])
+        return Identity(self.path, found["encoder"], found["fingerprint"])
 
     def _read_one(self, items: Any, item_id: str, columns: Sequence[str]) -> pa.Table:
         with _explained(self.path):

@@ -30,7 +30,7 @@ from focusedfashion.training.recipe import Recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 
-Batch = tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]  # pictures, masks, row numbers, allowed labels
+Batch = tuple[Tensor, Tensor, dict[str, Tensor]]  # pictures, masks, allowed labels
 
 
 def train(recipe_path: Path, folder: Path, root: Path | None = None, weights: Path | None = None) -> Path:
@@ -105,7 +105,7 @@ class _Module(lightning.LightningModule):
         self._begun, self._first = time.monotonic(), self.current_epoch
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        pictures, masks, _, allowed = batch
+        pictures, masks, allowed = batch
         # By the step, so that a resumed run goes on to the same result; dropout draws from the global generator.
         seed = self.recipe.seed * 1_000_003 + self.global_step
         torch.manual_seed(seed)
@@ -124,7 +124,7 @@ class _Module(lightning.LightningModule):
         return total
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        pictures, _, _, allowed = batch
+        pictures, _, allowed = batch
         _, logits = self.network(pictures)
         for group, rows in allowed.items():
             known = rows.any(dim=1)
@@ -196,7 +196,7 @@ class _Rows(Dataset[Any]):
         pictures = torch.from_numpy(self.packed.pictures[rows])
         masks = torch.from_numpy(self.packed.masks[rows])
         allowed = {group: torch.from_numpy(table[rows]) for group, table in self.packed.allowed.items()}
-        return pictures, masks, torch.tensor(rows), allowed
+        return pictures, masks, allowed
 
 
 class _Shuffled(Sampler[int]):
