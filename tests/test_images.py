@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -481,6 +482,20 @@ def test_a_stamp_tells_every_change_of_a_file(tmp_path: Path, monkeypatch: pytes
         stamp_file(path)
     with pytest.raises(PictureError, match="a folder, not a picture"):
         stamp_file(tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"])
+def test_a_stamp_holds_all_that_tells_two_files_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    if os.name == "nt" and changed == "st_ctime_ns":
+        pytest.skip("the time of creation says nothing")
+    status = {"st_mode": 0o100644, "st_size": 7, "st_mtime_ns": 8, "st_ctime_ns": 9, "st_ino": 10}
+    monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(**status))
+    before = stamp_file(tmp_path / "a.jpg")
+    assert before is not None
+    status[changed] += 1
+    assert stamp_file(tmp_path / "a.jpg") != before
 
 
 def test_what_is_written_while_a_file_is_read_leaves_another_stamp(

@@ -245,7 +245,6 @@ def test_the_lease(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Lease(place, shop) as one:
         time.sleep(1.5)  # renewed meanwhile
         one.check()
-        assert not one.interrupted
     with Lease(place, shop) as two:
         two.check()
         # Taken over behind its back.
@@ -254,8 +253,9 @@ def test_the_lease(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(CatalogError, match=r"is being written by process 7, which took over"):
             two.check()
     begin = time.monotonic()
-    with Lease(place, shop):
+    with Lease(place, shop) as three:
         assert 0.9 < time.monotonic() - begin < 10  # process 7 never came back
+        assert not three.interrupted  # but it may, and may be writing: its files are not to be deleted
     assert len(lance.dataset(place).versions()) > 5
     monkeypatch.setattr(settings, "KEEP_VERSIONS", 0)
     with Lease(place, shop):

@@ -255,6 +255,14 @@ def test_widening_that_was_killed_is_finished(store: Store, tiny_encoder: Encode
     assert not any(name.startswith("_") for name in lance.dataset(f"{store.path}/items.lance").schema.names)
 
 
+def test_columns_that_differ_in_case_are_one_whenever_they_come(tiny_encoder: Encoder) -> None:
+    columns = Columns(make_schema(tiny_encoder))
+    assert "size" not in columns.fit_item(Item("a", columns={"size": None})).values
+    assert columns.fit_item(Item("b", columns={"Size": "M"})).values["Size"] == "M"
+    assert columns.fit_item(Item("c", columns={"size": "L"})).values["Size"] == "L"
+    assert list(columns.types) == ["Size"]
+
+
 def test_columns_learn_nothing_from_a_row_that_does_not_fit(tiny_encoder: Encoder) -> None:
     columns = Columns(make_schema(tiny_encoder))
     columns.fit_item(Item("a", columns={"size": 1}))

@@ -42,6 +42,7 @@ from focusedfashion.sources import read_source
 from focusedfashion.store import Store
 
 ROWS = 96
+POOL = [draw_garment(list(COLORS)[n % 4], n // 4 % 3, n // 12) for n in range(40)]
 BROKEN = (b"junk", b"", draw_garment()[:300])
 
 # Small steps, so that a run of half a second has many commits, joins its pieces, makes its indexes and cleans up.
@@ -109,7 +110,6 @@ class Story:
         self.pictures.mkdir(parents=True)
         self.encoder_folder = encoder_folder
         self.encoder = load_encoder(encoder_folder)
-        self.pool = draw_pool()
         self.items: dict[str, Item] = {}  # as the catalog must have them; the picture is bytes
         self.ledger: dict[str, Failure] = {}
 
@@ -120,7 +120,7 @@ class Story:
             self._write_sources(phase)
             yield f"index {phase}", index, self._expect_index
         for item_id in [name for name, failure in self.ledger.items() if failure.step == "picture"]:
-            (self.pictures / f"{item_id}.jpg").write_bytes(self.random.choice(self.pool))
+            (self.pictures / f"{item_id}.jpg").write_bytes(self.random.choice(POOL))
         yield "retry", [*index, "--retry-failed"], lambda: self._expect_index(retry=True)
         gone = self.random.sample(sorted({*self.items, *self.ledger}), 20)
         yield "remove", ["remove", str(self.shop), *gone], lambda: self._expect_removal(gone)
@@ -131,13 +131,13 @@ class Story:
         draw.shuffle(names)
         rows: list[dict[str, Any] | str] = []
         for name in names:
-            # In later steps most pictures are as they were: only the price changes, or nothing at all.
+            # In later steps most pictures are as they were: only the rest of the row changes.
             path = self.pictures / f"{name}.jpg"
             if not path.exists() or draw.random() < 0.25:
                 path.unlink(missing_ok=True)
                 if draw.random() < 0.95:  # else there is no file
                     # The pool is smaller than the catalog: pictures come again under other ids.
-                    path.write_bytes(draw.choice(self.pool) if draw.random() < 0.93 else draw.choice(BROKEN))
+                    path.write_bytes(draw.choice(POOL) if draw.random() < 0.93 else draw.choice(BROKEN))
             price = draw.randrange(100) if phase == 0 or draw.random() < 0.5 else 50
             row: dict[str, Any] = {"id": name, "image": f"pictures/{name}.jpg", "price": price, "stock": price * 2}
             # What a reader can check: the title says the rest of the row.
@@ -219,13 +219,8 @@ class Story:
         expect(len({entry.item_id for entry in failures}) == len(failures), "double ledger entries", failures)
         ledger = {entry.item_id: replace(entry, tries=1) for entry in failures}
         wanted = {name: replace(entry, tries=1) for name, entry in self.ledger.items()}
-        expect(
-            ledger == wanted,
-            "ledger",
-            set(ledger.values()) - set(wanted.values()),
-            "missing",
-            set(wanted.values()) - set(ledger.values()),
-        )
+        more, less = set(ledger.values()) - set(wanted.values()), set(wanted.values()) - set(ledger.values())
+        expect(ledger == wanted, "ledger", more, "missing", less)
         expect(all(entry.tries >= 1 for entry in failures), "tries", failures)
         expect(not any(name.startswith("_") for name in table.column_names), "columns", table.column_names)
         return len(ids)
@@ -237,12 +232,11 @@ def torture(
     """Stories until there are `kills` kills, at most `most` of them in one step. Raises Wrong."""
     count, chance = Count(), random.Random(seed)
     encoder_folder = save_encoder(folder / "tiny", bias=0.1)
-    expected = embed_all(load_encoder(encoder_folder), set(draw_pool()))
+    expected = embed_all(load_encoder(encoder_folder), set(POOL))
     np.savez(folder / "expected.npz", **expected)
     takes = {"index": 1.0, "remove": 0.2}  # seconds of a run, roughly: most moments of killing lie within
     story_number = 0
-    with contextlib.ExitStack() as stack:
-        spare = stack.enter_context(Spare())
+    with Spare() as spare:
         while count.kills < kills:
             place = folder / f"story-{story_number}"
             story = Story(place, seed * 10_007 + story_number, encoder_folder)
@@ -359,7 +353,7 @@ def watch(shop: str, expected: str) -> None:
         try:
             where = chance.choice([None, None, "price < 60", "stock > 20", "rating > 1", "`new 0` = 'since 0'"])
             try:
-                matches = catalog.search(chance.choice(draw_pool()), k=10, where=where)
+                matches = catalog.search(chance.choice(POOL), k=10, where=where)
             except QueryError as error:  # before the first row the column is not there
                 expect("no column" in str(error) and not phases, "a filter failed", error)
                 continue
@@ -392,8 +386,7 @@ def check_row(item: Item) -> None:
 
 def check_whole(catalog: Any, vectors: dict[str, Any], phases: dict[str, int]) -> None:
     """One version of the whole table: every id once, every embedding of its picture, nothing older than before."""
-    with contextlib.suppress(FileNotFoundError):
-        catalog.failures()
+    catalog.failures()
     table = lance.dataset(f"{catalog.path}/items.lance").to_table(
         columns=["item_id", "title", "content_hash", "embedding"]
     )
@@ -427,14 +420,6 @@ def list_ids(shop: Path) -> set[str]:
 
 def is_good(path: Path) -> bool:
     return path.exists() and path.read_bytes() not in BROKEN
-
-
-def draw_pool() -> list[bytes]:
-    """Forty pictures."""
-    return _POOL
-
-
-_POOL = [draw_garment(list(COLORS)[n % 4], n // 4 % 3, n // 12) for n in range(40)]
 
 
 def digest(picture: bytes) -> str:

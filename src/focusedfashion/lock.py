@@ -38,8 +38,10 @@ _log = logging.getLogger(__name__)
 
 
 class Turn:
-    """What the writer holds while it writes. `interrupted` where the writer before it did not come to its end."""
+    """What the writer holds while it writes."""
 
+    # Whether the writer before it did not come to its end and is dead for certain. Of a lease that ran out nobody can
+    # tell: its holder may only have been slow.
     interrupted = False
 
     def check(self) -> None:
@@ -66,7 +68,7 @@ def lock_file(place: Path, path: str) -> Iterator[Turn]:
         with suppress(OSError):  # who holds it is a courtesy, which Windows does not grant, nor a full disk
             host = f" on {socket.gethostname()} "
             # A network's file system may keep no locks: what another machine has begun is left alone.
-            turn.interrupted = host in place.read_text(encoding="utf-8")
+            turn.interrupted = host in place.read_text(encoding="utf-8", errors="replace")
             place.write_text(f"{_describe_self()}\n", encoding="utf-8")
         yield turn
         with suppress(OSError):
@@ -78,7 +80,7 @@ def lock_file(place: Path, path: str) -> Iterator[Turn]:
 def _read_holder(place: Path) -> str:
     for _ in range(10):  # the holder writes its name a moment after it has the lock
         with suppress(OSError):
-            if said := place.read_text(encoding="utf-8").strip():
+            if said := place.read_text(encoding="utf-8", errors="replace").strip():
                 return said
         time.sleep(0.05)
     return "another process"
@@ -149,7 +151,7 @@ class Lease(Turn):
             if holder.get("token") == self._token:
                 return
             if not holder or now - seen[1] > settings.LEASE_SECONDS:
-                self.interrupted, self._renewed = bool(holder), now
+                self._renewed = now
                 self._write(self._describe())
                 continue  # and see whose it is
             if told != holder["token"]:
