@@ -17,11 +17,22 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, in pixels of the whole upright picture: left < right, top < bottom, the origin top left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One row of a catalog: what a source yields and what a match shows.
 
     `image` is the picture's reference as the source gave it (a path, or "" for bytes without a name); `picture` is
-    where the picture comes from while the item is on its way into a catalog, and None afterwards. `product_id` is the
+    where the picture comes from (a path, a URL as str, or its bytes) while the item is on its way into a catalog, and
+    None afterwards. `box` is the garment's part of the picture, None where it is the whole. `product_id` is the
     item's own id unless the source knows better. `columns` are the source's own columns under their own names.
     `attributes` maps each attribute group of the encoder to the labels that passed their thresholds, best first.
     """
@@ -36,7 +47,8 @@ class Item:
     currency: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Sequence[Label]] = field(default_factory=dict)
-    picture: Path | bytes | None = field(default=None, repr=False, compare=False)
+    box: Box | None = None
+    picture: Path | str | bytes | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.product_id:
