@@ -10,8 +10,10 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # What the recipe's files lie in, and the weights that it starts from (docs/model-card.md names their origins)
 DATA ?= data
 WEIGHTS ?= mobilenetv2_100_imagenet.safetensors
+# How often `make torture` kills
+KILLS ?= 1000
 
-.PHONY: setup setup-train demo test test-train lint types docs bench clean
+.PHONY: setup setup-train demo test test-train torture lint types docs bench bench-speed clean
 
 setup: $(VENV)/.dev ## the package with what its tests need
 
@@ -26,6 +28,9 @@ test: $(VENV)/.dev ## all tests but those of training
 test-train: $(VENV)/.train ## the tests of training
 	$(BIN)/python -m pytest tests/training
 
+torture: $(VENV)/.dev ## kills indexing KILLS times at random moments and checks that nothing is lost (about a second each)
+	$(BIN)/python tests/torture.py --kills $(KILLS)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
@@ -38,6 +43,16 @@ docs: $(VENV)/.dev ## writes the generated parts of the docs again
 
 bench: $(VENV)/.train ## the figures of docs/model-card.md; needs the data (DATA=..., WEIGHTS=...)
 	$(BIN)/python benchmarks/encoders.py --data $(DATA) --weights $(WEIGHTS)
+
+# What the speed is measured on; drawn pictures stand in for what is not given
+PHOTOS ?=
+PRODUCTS ?=
+
+bench-speed: $(VENV)/.bench ## the figures of docs/speed.md (PHOTOS=folder PRODUCTS=table...); an hour on two quiet cores
+	$(BIN)/python benchmarks/indexing.py $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(PRODUCTS),--products $(PRODUCTS))
+	$(BIN)/python benchmarks/search.py $(PRODUCTS)
+	$(BIN)/python benchmarks/one_photo.py $(firstword $(PRODUCTS))
+	$(BIN)/python benchmarks/pipeline.py $(PHOTOS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
@@ -56,4 +71,8 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml
 $(VENV)/.train: $(VENV)/.dev
 	$(PIP) install '$(TORCH)'
 	$(PIP) install --editable '.[train]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.train
+	$(PIP) install --editable '.[bench]'
 	touch $@

@@ -97,7 +97,7 @@ def test_similar_never_gives_the_same_product(shop: ff.Catalog) -> None:
 
 
 def test_similar_runs_no_network(shop: ff.Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder_module.Encoder, "encode_pixels", None)
+    monkeypatch.setattr(encoder_module.Encoder, "_run", None)
     assert shop.similar("item-000")
 
 

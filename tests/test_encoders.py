@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import draw_garment
-from focusedfashion.encoders import Encoder, load_encoder
+from conftest import COLORS, draw_garment
+from focusedfashion.encoders import AttributeGroup, Encoder, load_encoder
 from focusedfashion.errors import EncoderError, PictureError
+from focusedfashion.images import open_image
 
 
 @pytest.fixture
@@ -52,6 +53,24 @@ def test_tags_are_those_past_their_threshold_best_first(folder: Path) -> None:
     spec["attributes"]["color"]["thresholds"] = [1.1] * 4
     (folder / "encoder.json").write_text(json.dumps(spec))
     assert load_encoder(folder).tag([draw_garment("blue")])[0]["color"] == ()
+
+
+def test_of_equal_scores_the_first_label_comes_first() -> None:
+    group = AttributeGroup(("a", "b", "c", "d"), (0.3, 0.2, 0.2, 0.5), exclusive=False)
+    scores = np.array([[0.2, 0.2, 0.2, 0.4], [0.1, 0.1, 0.1, 0.1], [0.3, 0.12346, 0.9, 0.50004]], np.float32)
+    counts, places, passing = group.choose(scores)
+    assert counts.tolist() == [2, 0, 3]
+    assert places.tolist() == [1, 2, 2, 3, 0]
+    assert passing.tolist() == [0.2, 0.2, 0.9, 0.5, 0.3]
+
+
+def test_fitted_pictures_are_encoded_as_they_are(tiny_encoder: Encoder) -> None:
+    pictures = [open_image(draw_garment(color, size=(60, 40 + n))) for n, color in enumerate(COLORS)] * 5
+    found = tiny_encoder.encode_fitted([tiny_encoder.fit(picture) for picture in pictures])
+    expected = tiny_encoder.encode_pixels(pictures)
+    np.testing.assert_array_equal(found.embeddings, expected.embeddings)
+    np.testing.assert_array_equal(found.scores["color"], expected.scores["color"])
+    assert tiny_encoder.encode_fitted([]).embeddings.shape == (0, tiny_encoder.dim)
 
 
 def test_fingerprint_hangs_on_what_decides_the_output(folder: Path) -> None:

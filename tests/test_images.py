@@ -18,7 +18,16 @@ from PIL import Image
 
 from focusedfashion import settings
 from focusedfashion.errors import MissingExtra, PictureError
-from focusedfashion.images import fit_image, make_thumbnail, open_image, read_bytes
+from focusedfashion.images import (
+    decode_image,
+    fit_image,
+    make_thumbnail,
+    name_thumbnail_type,
+    open_image,
+    read_bytes,
+    read_file,
+    stamp_file,
+)
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 HEIF_BRANDS = ("heic", "mif1")
@@ -448,6 +457,51 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
             assert says in str(caught.value)
 
 
+def test_a_stamp_tells_every_change_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SETTLED_SECONDS", 0)
+    path, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    path.write_bytes(b"one")
+    stamps = [stamp_file(path)]
+    assert read_file(path) == (b"one", stamps[0]) and stamp_file(str(path)) == stamps[0]
+    path.write_bytes(b"three")
+    stamps.append(stamp_file(path))
+    os.utime(path, ns=(0, 10**18))
+    stamps.append(stamp_file(path))
+    other.write_bytes(b"four!")
+    os.utime(other, ns=(0, 10**18))
+    other.replace(path)
+    stamps.append(stamp_file(path))
+    assert None not in stamps and len(set(stamps)) == 4
+    monkeypatch.setattr(settings, "SETTLED_SECONDS", 60)
+    assert (stamp_file(path) is None) is (os.name != "nt")  # its status changed a moment ago
+    path.write_bytes(b"five")
+    assert stamp_file(path) is None
+    path.unlink()
+    with pytest.raises(PictureError, match=r"a\.jpg: no such file"):
+        stamp_file(path)
+    with pytest.raises(PictureError, match="a folder, not a picture"):
+        stamp_file(tmp_path)
+
+
+def test_what_is_written_while_a_file_is_read_leaves_another_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SETTLED_SECONDS", 0)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"old")
+    read = Path.read_bytes
+
+    def read_and_write(path: Path) -> bytes:
+        data = read(path)
+        path.write_bytes(b"newer")
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_write)
+    data, stamp = read_file(path)
+    assert (data, stamp is not None) == (b"old", True)
+    assert stamp_file(path) != stamp
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
@@ -516,7 +570,7 @@ def test_pixels_are_reduced_and_never_changed() -> None:
 def test_thumbnails(size: tuple[int, int], expected: tuple[int, int]) -> None:
     data = make_thumbnail(np.asarray(draw(*size)))
     with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.size) == ("WEBP", expected)
+        assert (image.format, image.size) == ("JPEG", expected)
     if min(expected) > 16:
         check_areas(open_image(data), tolerance=40)
 
@@ -533,12 +587,39 @@ def test_a_thumbnail_has_no_metadata() -> None:
     assert b"Somebody" not in data
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
+def test_a_decoded_picture_serves_as_its_pixels_do(format: str) -> None:
+    options: dict[str, Any] = {"comment": b"Somebody"} if format in ("JPEG", "GIF") else {}
+    data = encode(draw(700, 500), format, **options)
+    decoded, pixels = decode_image(data), open_image(data)
+    assert np.array_equal(np.asarray(decoded), pixels)
+    assert make_thumbnail(decoded) == make_thumbnail(pixels)
+    assert np.array_equal(fit_image(decoded, 96, 128), fit_image(pixels, 96, 128))
+
+
+def test_a_thumbnails_type_is_seen_from_its_bytes() -> None:
+    assert name_thumbnail_type(make_thumbnail(np.asarray(draw()))) == "image/jpeg"
+    assert name_thumbnail_type(encode(draw(), "WEBP")) == "image/webp"
+
+
 @pytest.mark.parametrize("size", [(48, 32), (32, 48), (640, 480), (1, 1), (1, 900), (900, 1), (224, 224)])
 @pytest.mark.parametrize("target", [(224, 224), (192, 256), (7, 5)])
 def test_fitting_gives_the_size_that_was_asked_for(size: tuple[int, int], target: tuple[int, int]) -> None:
     rgb = fit_image(np.full((size[1], size[0], 3), 77, np.uint8), *target)
     assert (rgb.shape, rgb.dtype, rgb.flags.c_contiguous) == ((target[1], target[0], 3), np.uint8, True)
     assert is_close(rgb, 77)
+
+
+@pytest.mark.parametrize("size", [(48, 32), (31, 90), (1, 900)])
+def test_fitting_fills_the_rest_as_numpy_does(size: tuple[int, int]) -> None:
+    source = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    side = max(size) + 7
+    scale = side / max(size)
+    inner = [max(1, round(length * scale)) for length in size]
+    scaled = np.asarray(Image.fromarray(source).resize(inner, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    before = [(side - length) // 2 for length in inner]
+    padding = [(first, side - length - first) for first, length in zip(before[::-1], inner[::-1], strict=True)]
+    assert np.array_equal(fit_image(source, side, side), np.pad(scaled, [*padding, (0, 0)], mode="edge"))
 
 
 def test_fitting_keeps_the_whole_picture_and_pads_with_its_edges() -> None:

@@ -6,24 +6,27 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lance
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from conftest import draw_garment, draw_items
-from focusedfashion import indexing, settings
+from focusedfashion import images, indexing, settings
 from focusedfashion.encoders import Encoder
-from focusedfashion.errors import MissingExtra, SourceError
-from focusedfashion.images import open_image
+from focusedfashion.errors import CatalogError, MissingExtra, SourceError
+from focusedfashion.images import name_thumbnail_type, open_image
 from focusedfashion.indexing import IndexReport, encode_batch, index_items
 from focusedfashion.items import Failure, Item
-from focusedfashion.rows import Columns, make_schema, read_items
-from focusedfashion.store import Store
+from focusedfashion.rows import Columns, State, make_schema, read_items
+from focusedfashion.sources import read_source
+from focusedfashion.store import Store, Writer
 
 Index = Callable[..., IndexReport]
 
@@ -65,10 +68,10 @@ def test_embeddings_are_the_encoders(store: Store, index: Index, tiny_encoder: E
         np.testing.assert_allclose(stored, expected, atol=1e-6)
 
 
-def test_thumbnail_is_small_and_webp(store: Store, index: Index) -> None:
+def test_thumbnail_is_small_and_jpeg(store: Store, index: Index) -> None:
     index([Item("a", picture=draw_garment(size=(900, 1200)))])
     thumbnail = store.read_thumbnail("a")
-    assert thumbnail[8:12] == b"WEBP"
+    assert name_thumbnail_type(thumbnail) == "image/jpeg"
     assert max(open_image(thumbnail).shape) == settings.THUMBNAIL_SIDE
 
 
@@ -76,11 +79,12 @@ def test_the_middle_is_a_plain_function(tiny_encoder: Encoder) -> None:
     columns = Columns(make_schema(tiny_encoder))
     items = [*draw_items(2), Item("broken", picture=b"junk")]
     rows = [columns.fit_item(item) for item in items]
-    known = {"item-001": ("another picture", "another row")}
+    known = {"item-001": State("another picture", "another row")}
     batch = encode_batch(rows, columns.types, tiny_encoder, known)
+    assert batch.added is not None and batch.updated is not None
     assert batch.added.column("item_id").to_pylist() == ["item-000"]
     assert batch.updated.column("item_id").to_pylist() == ["item-001"]
-    assert len(batch.corrected) == 0
+    assert (batch.corrected, batch.unchanged, batch.stamps) == (None, (), {})
     assert [failure.item_id for failure in batch.failures] == ["broken"]
     assert batch.added.column("embedding").type == pa.list_(pa.float32(), 35)
 
@@ -94,7 +98,7 @@ def test_a_second_run_decodes_nothing(store: Store, index: Index, monkeypatch: p
     def refuse(picture: object) -> None:
         raise AssertionError("an unchanged picture was decoded")
 
-    monkeypatch.setattr(indexing, "open_image", refuse)
+    monkeypatch.setattr(indexing, "decode_image", refuse)
     assert index(items) == IndexReport(unchanged=10)
     cheaper = [replace(item, price=0.5, columns={"stock": 0}) if item.item_id == "item-004" else item for item in items]
     assert index(cheaper) == IndexReport(updated=1, unchanged=9)
@@ -113,6 +117,190 @@ def test_a_new_picture_is_encoded_and_keeps_the_first_time(store: Store, index: 
     assert after["attributes"]["color"]["labels"] == ["green"]
     assert after["added_at"] == before["added_at"]
     assert after["updated_at"] > before["updated_at"]
+
+
+# Files that have not changed
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were read; a file counts as settled from the start."""
+    names: list[str] = []
+    read = indexing.read_file
+
+    def tell(path: Path) -> tuple[bytes, str | None]:
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(indexing, "read_file", tell)
+    monkeypatch.setattr(settings, "SETTLED_SECONDS", 0)
+    return names
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for color in ("red", "green", "blue"):
+        (folder / f"{color}.jpg").write_bytes(draw_garment(color))
+    return folder
+
+
+def label(store: Store, item_id: str) -> str:
+    return read_item(store, item_id).attributes["color"][0].label
+
+
+def test_an_unchanged_file_is_not_read(index: Index, photos: Path, reads: list[str]) -> None:
+    assert index(list(read_source(photos))) == IndexReport(added=3)
+    assert sorted(reads) == ["blue.jpg", "green.jpg", "red.jpg"]
+    reads.clear()
+    for _ in range(2):
+        assert index(list(read_source(photos))) == IndexReport(unchanged=3)
+    assert reads == []
+
+
+def test_another_price_or_title_touches_no_picture(
+    store: Store, index: Index, photos: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [item for item in read_source(photos) if isinstance(item, Item)]
+    index(items)
+    before = store.read_row("red.jpg").column("embedding")[0].as_py()
+    reads.clear()
+    monkeypatch.setattr(indexing, "decode_image", None)
+    for price in (9.5, 7.5):  # the second shows that the first has kept the stamp
+        cheaper = [replace(item, price=price, title="On sale") for item in items]
+        assert index(cheaper) == IndexReport(updated=3)
+        assert (read_item(store, "red.jpg").price, read_item(store, "red.jpg").title) == (price, "On sale")
+        assert index(cheaper) == IndexReport(unchanged=3)
+    assert reads == []
+    assert store.read_row("red.jpg").column("embedding")[0].as_py() == before
+    assert store.read_thumbnail("red.jpg")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not keep the time of a change of status")
+@pytest.mark.parametrize("way", ["write", "rename"])
+def test_a_replaced_picture_is_encoded_again(
+    store: Store, index: Index, photos: Path, reads: list[str], way: str
+) -> None:
+    # Of the same size, and with the same time: what `cp -p` or an unpacked archive leaves.
+    size = (photos / "green.jpg").stat().st_size
+    (photos / "red.jpg").write_bytes(draw_garment("red").ljust(size + 100, b"\0"))
+    index(list(read_source(photos)))
+    status = (photos / "red.jpg").stat()
+    reads.clear()
+    other = photos / "red.jpg" if way == "write" else photos.parent / "other.jpg"
+    other.write_bytes(draw_garment("green").ljust(size + 100, b"\0"))
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(photos / "red.jpg")
+    assert (photos / "red.jpg").stat().st_size == status.st_size
+    assert index(list(read_source(photos))) == IndexReport(updated=1, unchanged=2)
+    assert (reads, label(store, "red.jpg")) == (["red.jpg"], "green")
+
+
+def test_a_file_that_was_only_touched_is_read_once_and_not_decoded(
+    index: Index, photos: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(list(read_source(photos)))
+    reads.clear()
+    os.utime(photos / "red.jpg", (1_000_000_000, 1_000_000_000))
+    monkeypatch.setattr(indexing, "decode_image", None)
+    for _ in range(2):
+        assert index(list(read_source(photos))) == IndexReport(unchanged=3)
+        assert reads == ["red.jpg"]
+
+
+def test_a_file_that_is_still_fresh_is_read_again(
+    index: Index, photos: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SETTLED_SECONDS", 600)
+    index(list(read_source(photos)))
+    monkeypatch.setattr(indexing, "decode_image", None)
+    now = time.time_ns()
+    for seconds, count in ((0, 3), (601, 3), (601, 0)):
+        reads.clear()
+        monkeypatch.setattr(images.time, "time_ns", lambda: now + seconds * 10**9)  # noqa: B023  called in this round
+        assert index(list(read_source(photos))) == IndexReport(unchanged=3)
+        assert len(reads) == count
+
+
+def test_a_renamed_file_is_a_new_item(store: Store, index: Index, photos: Path, reads: list[str]) -> None:
+    index(list(read_source(photos)))
+    (photos / "red.jpg").rename(photos / "rouge.jpg")
+    assert index(list(read_source(photos))) == IndexReport(added=1, unchanged=2)
+    assert [label(store, name) for name in ("red.jpg", "rouge.jpg")] == ["red", "red"]
+
+
+def test_a_removed_picture_stays_until_it_is_removed_here(
+    store: Store, index: Index, photos: Path, reads: list[str]
+) -> None:
+    named = list(read_source(photos))
+    index(named)
+    (photos / "red.jpg").unlink()
+    assert index(list(read_source(photos))) == IndexReport(unchanged=2)  # the source names it no longer
+    assert store.list_failures() == []
+    assert index(named) == IndexReport(unchanged=2, failed=1)  # a table would still name it
+    assert [(entry.item_id, entry.step) for entry in store.list_failures()] == [("red.jpg", "picture")]
+    assert store.list_failures()[0].reason.endswith("no such file")
+    assert label(store, "red.jpg") == "red"
+
+
+def test_a_catalog_from_before_the_stamps(
+    store: Store, index: Index, photos: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(list(read_source(photos)))
+    lance.dataset(str(Path(store.path, "items.lance"))).drop_columns(["picture_stamp"])
+    reads.clear()
+    monkeypatch.setattr(indexing, "decode_image", None)
+    for count in (3, 0):
+        assert index(list(read_source(photos))) == IndexReport(unchanged=3)
+        assert len(reads) == count
+        reads.clear()
+
+
+def test_many_new_stamps_are_committed_together(
+    store: Store, index: Index, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("COMMIT_ROWS", 4), ("STAMPS_PER_ROW", 2), ("CHECK_ROWS", 4)):
+        monkeypatch.setattr(settings, name, value)
+    items = [replace(item, picture=tmp_path / item.item_id) for item in draw_items(20)]
+    for item in draw_items(20):
+        (tmp_path / item.item_id).write_bytes(item.picture)
+    index(items)
+    for item in items:
+        os.utime(item.picture, (1_000_000_000, 1_000_000_000))
+    updates: list[int] = []
+    update = Writer.update
+    monkeypatch.setattr(Writer, "update", lambda self, rows: updates.append(len(rows)) or update(self, rows))
+    assert index(items) == IndexReport(unchanged=20)
+    assert sum(updates) == 20 and min(updates[:-1]) >= 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": "b"},
+        {"brand": "b"},
+        {"url": "b"},
+        {"image": "b"},
+        {"currency": "b"},
+        {"product_id": "b"},
+        {"price": 1.01},
+        {"columns": {"x": 1, "y": "c"}},
+        {"columns": {"x": 1.0, "y": "b"}},
+        {"columns": {"x": 1}},
+        {"columns": {"x": 1, "z": "b"}},
+        {"columns": {"x": 1, "y": "b", "z": []}},
+        {"columns": {"x": 1, "y": ["b"]}},
+    ],
+)
+def test_whatever_changes_but_the_picture_gives_another_row_hash(change: dict[str, Any], tiny_encoder: Encoder) -> None:
+    def hash_row(item: Item) -> str:
+        return Columns(make_schema(tiny_encoder)).fit_item(item).row_hash
+
+    item = Item("a", title="a", price=1.0, columns={"x": 1, "y": "b"}, picture=b"a")
+    assert hash_row(replace(item, picture=b"b")) == hash_row(item)
+    assert hash_row(replace(item, columns={"y": "b", "x": 1})) == hash_row(item)
+    assert hash_row(replace(item, **change)) != hash_row(item)
 
 
 def test_broken_pictures_are_counted_and_told(store: Store, index: Index, tmp_path: Path) -> None:
@@ -140,7 +328,7 @@ def test_a_missing_extra_is_the_items_failure(store: Store, index: Index, monkey
     def refuse(picture: object) -> None:
         raise MissingExtra("a HEIC picture", "heic")
 
-    monkeypatch.setattr(indexing, "open_image", refuse)
+    monkeypatch.setattr(indexing, "decode_image", refuse)
     assert index(draw_items(1)) == IndexReport(failed=1)
     assert "pip install -e '.[heic]'" in store.list_failures()[0].reason
 
@@ -168,7 +356,7 @@ def test_retry_takes_only_what_failed(store: Store, index: Index) -> None:
     items = draw_items(4)
     index([replace(items[0], picture=b"junk"), items[1], Failure("x", "read", "no")])
     assert index([*items, Failure("y", "read", "no")], retry_failed=True) == IndexReport(added=1)
-    assert sorted(store.list_hashes()) == ["item-000", "item-001"]
+    assert sorted(store.list_states()) == ["item-000", "item-001"]
     assert [failure.item_id for failure in store.list_failures()] == ["x"]
 
 
@@ -254,6 +442,64 @@ def test_all_cores_work_at_once(store: Store, tiny_encoder: Encoder, monkeypatch
     assert index_items(draw_items(32), tiny_encoder, store).added == 32
 
 
+def test_large_pictures_come_in_small_batches(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = draw_items(6)
+    monkeypatch.setattr(settings, "BATCH_BYTES", len(items[0].picture) + len(items[1].picture) - 100)
+    seen: list[IndexReport] = []
+    index(items, on_progress=seen.append)
+    assert [report.added for report in seen] == [2, 4, 6]
+
+
+def test_known_rows_come_in_large_batches(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index(draw_items(40))
+    monkeypatch.setattr(settings, "CHECK_ROWS", 32)
+    seen: list[IndexReport] = []
+    assert index(draw_items(48), on_progress=seen.append) == IndexReport(added=8, unchanged=40)
+    # 32 known ones; 8 known ones, which fill a quarter, and six new ones of at most 8.
+    assert [(report.unchanged, report.added) for report in seen] == [(32, 0), (40, 6), (40, 8)]
+
+
+def test_workers_go_on_while_a_commit_is_under_way(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "COMMIT_ROWS", 16)
+    further = threading.Event()
+    add, sizes = Writer.add, []
+
+    def wait_and_add(writer: Writer, rows: pa.Table) -> None:
+        assert further.wait(60)  # three batches more come while this one waits
+        sizes.append(len(rows))
+        add(writer, rows)
+
+    monkeypatch.setattr(Writer, "add", wait_and_add)
+    assert index(draw_items(64), on_progress=lambda report: report.added >= 40 and further.set()).added == 64
+    assert store.measure()["items"] == sum(sizes) == 64
+
+
+def test_a_slow_run_commits_from_time_to_time(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    add = Writer.add
+    monkeypatch.setattr(Writer, "add", lambda writer, rows: sizes.append(len(rows)) or add(writer, rows))
+    index(draw_items(24))
+    assert sizes == [24]
+    monkeypatch.setattr(settings, "COMMIT_SECONDS", 0.0)
+    index(draw_items(24, "other"))
+    assert sum(sizes) == 48 and len(sizes) > 2
+
+
+def test_a_commit_that_fails_is_told(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "COMMIT_ROWS", 16)
+
+    def refuse(writer: Writer, rows: pa.Table) -> None:
+        raise CatalogError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "add", refuse)
+        for count in (8, 24, 200):  # the last commit, one before, one of many
+            with pytest.raises(CatalogError, match="the disk is full"):
+                index(draw_items(count))
+    assert store.measure()["items"] == 0
+    assert index(draw_items(24)) == IndexReport(added=24)
+
+
 def test_pictures_in_memory_are_bounded(store: Store, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "_count_cores", lambda: 2)
     read = done = lead = 0
@@ -270,7 +516,8 @@ def test_pictures_in_memory_are_bounded(store: Store, tiny_encoder: Encoder, mon
         done = report.added
 
     index_items(count(), tiny_encoder, store, on_progress=finish)
-    assert lead <= 5 * settings.ENCODE_BATCH
+    largest = 160 // 16  # of the batches, which grow with the rows read
+    assert lead <= (3 * 2 + 1) * largest
 
 
 KILLED = """
@@ -305,16 +552,16 @@ def test_kill_9_leaves_whole_commits(store: Store, index: Index, encoder_folder:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if int(line) >= 60:
+            if int(line) >= 100:  # more than may wait for a commit that is under way
                 process.send_signal(signal.SIGKILL)
                 break
     kept = store.measure()["items"]
     assert 16 <= kept <= 120
-    hashes = store.list_hashes()
+    hashes = store.list_states()
     assert len(hashes) == kept
     report = index(draw_items(240))
     assert report == IndexReport(added=240 - kept, unchanged=kept)
-    assert store.measure()["items"] == len(store.list_hashes()) == 240
+    assert store.measure()["items"] == len(store.list_states()) == 240
 
 
 def test_kill_9_while_the_catalog_is_made(store: Store, index: Index) -> None:

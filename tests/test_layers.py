@@ -23,6 +23,8 @@ ORDER = [
     {"encoders"},
     {"rows"},
     {"filters"},
+    {"trouble"},
+    {"lock"},
     {"store"},
     {"indexing"},
     {"search"},
@@ -54,9 +56,9 @@ FORBIDDEN = {
 
 # Packages of others that only these parts of ours may load.
 AT_HOME = {
-    "lance": {"store"},
+    "lance": {"store", "lock"},
     "lancedb": set(),
-    "filelock": {"store"},
+    "filelock": {"lock"},
     "onnxruntime": {"encoders", "training"},
     "torch": {"training"},
     "lightning": {"training"},

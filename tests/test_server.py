@@ -215,12 +215,22 @@ def test_an_unknown_item_is_a_404(client: TestClient, suffix: str) -> None:
 
 def test_a_thumbnail_is_sent_once(client: TestClient) -> None:
     first = client.get("/v1/items/sample-0020/thumbnail")
-    assert first.headers["content-type"] == "image/webp"
+    assert first.headers["content-type"] == "image/jpeg"
     assert "max-age" in first.headers["cache-control"]
     again = client.get("/v1/items/sample-0020/thumbnail", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     other = client.get("/v1/items/sample-0020/thumbnail", headers={"If-None-Match": '"another"'})
     assert other.content == first.content
+
+
+def test_a_thumbnail_of_an_early_catalog_is_webp(
+    client: TestClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "WEBP")
+    monkeypatch.setattr(Catalog, "thumbnail", lambda catalog, item_id: buffer.getvalue())
+    answer = client.get("/v1/items/sample-0020/thumbnail")
+    assert (answer.headers["content-type"], answer.content) == ("image/webp", buffer.getvalue())
 
 
 def test_info_and_health(client: TestClient) -> None:

@@ -583,6 +583,14 @@ def test_a_large_parquet_row_group_is_not_held_in_memory(tmp_path: Path) -> None
     assert most < 10e6
 
 
+def test_parquet_rows_are_counted_over_row_groups(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "t.parquet", {"image": [f"{n}.jpg" for n in range(1000)]}, row_group_size=300)
+    items, _ = read_all(path)
+    assert [item.image for item in items] == [f"{n}.jpg" for n in range(1000)]
+    path = write_parquet(tmp_path / "u.parquet", {"image": ["a.jpg"] * 300 + [""]}, row_group_size=300)
+    assert read_all(path)[1] == [Failure("row 301", "read", "u.parquet, row 301: no picture in the column 'image'")]
+
+
 def test_broken_parquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with pytest.raises(SourceError, match=r"t\.parquet cannot be read as Parquet: "):

@@ -14,10 +14,11 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from conftest import draw_items
 from focusedfashion import settings
-from focusedfashion.encoders import Encoder
+from focusedfashion.encoders import Encoder, load_encoder
 from focusedfashion.errors import CatalogError, CatalogMissing, EncoderMismatch, ItemNotFound, QueryError
 from focusedfashion.indexing import IndexReport, index_items
 from focusedfashion.items import Failure, Item
@@ -46,7 +47,7 @@ def test_missing_catalog_is_an_error_and_stays_missing(store: Store) -> None:
         store.read_identity,
         store.measure,
         store.list_failures,
-        store.list_hashes,
+        store.list_states,
         lambda: store.read_row("a"),
         lambda: store.read_thumbnail("a"),
         lambda: store.check_filter("price < 1"),
@@ -237,14 +238,17 @@ def test_widening_in_one_batch(store: Store, tiny_encoder: Encoder) -> None:
     assert read_items(store.read_row(one.item_id))[0].columns["rating"] == 4.0
 
 
-@pytest.mark.parametrize("dropped", [False, True])
-def test_widening_that_was_killed_is_finished(store: Store, tiny_encoder: Encoder, dropped: bool) -> None:
+@pytest.mark.parametrize("swapped", [False, True])
+def test_widening_that_was_killed_is_finished(store: Store, tiny_encoder: Encoder, swapped: bool) -> None:
     one, two = draw_items(2)
     fill(store, tiny_encoder, [give(one, rating=4)])
     table = lance.dataset(f"{store.path}/items.lance")
     table.add_columns({"_widened_rating": "CAST(rating AS DOUBLE)"})
-    if dropped:
-        table.drop_columns(["rating"])
+    if swapped:
+        table.alter_columns(
+            {"path": "rating", "name": "_widened_of_rating"}, {"path": "_widened_rating", "name": "rating"}
+        )
+    assert read_items(store.read_row(one.item_id))[0].columns == {"rating": 4}
     assert "_widened_rating" not in store.nearest(np.ones(35, np.float32), 5).column_names
     fill(store, tiny_encoder, [give(two, rating=4.5)])
     assert read_items(store.read_row(one.item_id))[0].columns == {"rating": 4.0}
@@ -363,6 +367,85 @@ def test_nearest_gives_all_ties_of_the_last(store: Store, tiny_encoder: Encoder)
     query = np.ones(35, np.float32)
     assert len(store.nearest(query, 2)) == 30
     assert len(store.nearest(query, 2, "price >= 10")) == 20
+
+
+Large = tuple[Store, Encoder, NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module", params=["builtin", "odd"])
+def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Encoder) -> Large:
+    """A catalog with an index of its embeddings and a few rows outside of it, its encoder, the embeddings by number.
+
+    The index packs the bits of 8 dimensions together; the tiny encoder has 35.
+    """
+    encoder = load_encoder() if request.param == "builtin" else tiny_encoder
+    store = Store(str(tmp_path_factory.mktemp("large") / "shop"))
+    rows = settings.VECTOR_ROWS * 3
+    embeddings = np.random.default_rng(5).normal(size=(rows + 500, encoder.dim)).astype(np.float32)
+    for place in encoder.blocks.values():
+        embeddings[:, place] /= np.linalg.norm(embeddings[:, place], axis=1, keepdims=True)
+    for first, last in ((0, rows), (rows, rows + 500)):
+        ids = [str(number) for number in range(first, last)]
+        table = pa.table({"item_id": ids, "product_id": ids, "stock": pa.array(range(first, last), pa.int64())})
+        flat = pa.array(embeddings[first:last].reshape(-1), pa.float32())
+        table = table.append_column("embedding", pa.FixedSizeListArray.from_arrays(flat, encoder.dim))
+        now = datetime.now(UTC)
+        with store.write(encoder) as writer:
+            writer.add(table.append_column("updated_at", pa.array([now] * len(table), pa.timestamp("us", "UTC"))))
+            writer.finish()
+    return store, encoder, embeddings
+
+
+def count_indexed(store: Store) -> int:
+    indexes = lance.dataset(f"{store.path}/items.lance").describe_indices()
+    return sum(index.num_rows_indexed for index in indexes if index.field_names == ["embedding"])
+
+
+def test_a_large_catalog_is_searched_through_an_index(large: Large) -> None:
+    store, encoder, embeddings = large
+    assert count_indexed(store) == settings.VECTOR_ROWS * 3
+    random, stock = np.random.default_rng(6), np.arange(len(embeddings))
+    for where, allowed in (
+        (None, stock >= 0),
+        ("stock % 100 = 7", stock % 100 == 7),
+        ("stock % 2 = 0", stock % 2 == 0),
+        (f"stock >= {settings.VECTOR_ROWS * 3}", stock >= settings.VECTOR_ROWS * 3),
+    ):
+        right = []
+        for block in (slice(None), *encoder.blocks.values()):
+            query = np.zeros(encoder.dim, np.float32)
+            near = embeddings[random.integers(len(embeddings))] + random.normal(0, 0.05, encoder.dim)
+            query[block] = near[block]
+            scores = np.where(allowed, embeddings @ query, -np.inf)
+            found = [int(name) for name in store.nearest(query, 20, where).column("item_id").to_pylist()]
+            assert len(found) >= 20
+            right.append(np.mean(np.sort(scores[found])[-20:] >= np.sort(scores)[-20] - 1e-5))
+        assert np.mean(right) >= 0.98
+
+
+def test_a_filter_that_leaves_few_of_a_large_catalog(large: Large) -> None:
+    store, _, embeddings = large
+    assert len(store.nearest(embeddings[0], 20, "stock % 5000 = 3")) == 4
+    assert len(store.nearest(embeddings[0], 3, "stock % 5000 = 3")) == 3
+    assert len(store.nearest(embeddings[0], 20, "stock < 0")) == 0
+
+
+def test_new_rows_are_found_before_and_after_they_are_indexed(large: Large, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, _, embeddings = large
+    last = str(len(embeddings) - 1)
+
+    def find_last() -> bool:
+        return last in store.nearest(embeddings[-1], 1).column("item_id").to_pylist()
+
+    assert find_last()
+    monkeypatch.setattr(settings, "TAIL_ROWS", 100)
+    with store.write() as writer:
+        writer.finish()
+    assert count_indexed(store) == len(embeddings)
+    assert find_last()
+    with store.write() as writer:
+        writer.remove([last])
+    assert not find_last()
 
 
 # Writing

@@ -13,8 +13,8 @@ from focusedfashion.errors import CatalogMissing
 from focusedfashion.images import Picture
 from focusedfashion.indexing import IndexReport, index_items
 from focusedfashion.items import Failure, Item, Matches
-from focusedfashion.rows import read_items
-from focusedfashion.search import check_k, find_matches, read_embeddings, weigh_blocks
+from focusedfashion.rows import read_embeddings, read_items
+from focusedfashion.search import check_k, find_matches, weigh_blocks
 from focusedfashion.store import Identity, Store
 
 
@@ -115,7 +115,7 @@ class Catalog:
         return read_items(self._store.read_row(item_id))[0]
 
     def thumbnail(self, item_id: str) -> bytes:
-        """The item's picture, at most 320 px large, as WebP. Raises ItemNotFound."""
+        """The item's picture, at most 320 px large, as JPEG. Raises ItemNotFound."""
         return self._store.read_thumbnail(item_id)
 
     def remove(self, item_ids: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """The command line: each verb parses, calls one library function and prints.
 
 With --json, stdout gets exactly one JSON document; messages and progress always go to stderr. Exit codes: 0 done (also
-when some rows failed: they are counted), 1 nothing could be done, 2 wrong arguments, 130 stopped by Ctrl-C.
+when some rows failed: they are counted), 1 nothing could be done, 2 wrong arguments, 130 stopped by Ctrl-C, 143 by
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title must not end the program on a terminal without its letters
     logging.basicConfig(format="focusedfashion: %(message)s")  # a writer that waits for another says so
+    stopped: list[int] = []
     try:
-        code: int = args.run(args)
+        with _stop_on_signals(stopped):
+            code: int = args.run(args)
         sys.stdout.flush()
         return code
     except FashionError as error:
@@ -54,7 +59,10 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         _tell("stopped; what was finished is kept")
-        return 130
+        return 128 + (stopped[0] if stopped else signal.SIGINT)
+    except MemoryError:
+        _tell("error: out of memory; what was finished is kept: close other programs and give the command again")
+        return 1
     except BrokenPipeError:
         # The reader (`| head`) has what it wanted; without this, Python complains once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,6 +70,32 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:  # a folder that may not be read, a full disk
         _tell(f"error: {error}")
         return 1
+
+
+@contextmanager
+def _stop_on_signals(stopped: list[int]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM both raise KeyboardInterrupt, and `stopped` gets the signal; a second one ends at once."""
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # in others Python lets nobody have signals
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # What a shell told a job of its own to ignore stays so.
+        before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+
+    def stop(number: int, frame: object) -> None:
+        stopped.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        if sys.stderr.isatty():
+            print("\033[?25h", end="", file=sys.stderr, flush=True)  # the progress has hidden the cursor
+        raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Parser(argparse.ArgumentParser):

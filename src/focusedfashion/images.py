@@ -6,7 +6,10 @@ import io
 import logging
 import os
 import stat
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from focusedfashion.errors import MissingExtra, PictureError
 RGB = NDArray[np.uint8]
 Picture = bytes | str | os.PathLike[str] | RGB
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the whole upright picture
+Decoded = Image.Image  # as `decode_image` gives it: mode RGB, upright, reduced, without metadata
 
 # Only formats that people have photos in: Pillow's others (EPS, FITS, ...) are attack surface. A phone's MPO is opened
 # as the JPEG that it begins with; HEIF joins the list where its plugin is there.
@@ -61,60 +65,85 @@ def open_image(picture: Picture, box: Box | None = None) -> RGB:
             size = (picture.shape[1], picture.shape[0])
             left, top, right, bottom = _to_pixels(_clip(box, size), size, size)
             picture = np.ascontiguousarray(picture[top:bottom, left:right])
-        return _reduce(Image.fromarray(picture)) if _reduction(*picture.shape[:2]) > 1 else picture
+        return np.asarray(_reduce(Image.fromarray(picture))) if _reduction(*picture.shape[:2]) > 1 else picture
     data, name = read_bytes(picture), "" if isinstance(picture, bytes) else f"{picture}: "
     try:
-        return _decode(data, box)
+        return np.asarray(decode_image(data, box))
     except PictureError as error:
         raise PictureError(f"{name}{error}") from None
 
 
 def read_bytes(picture: bytes | str | os.PathLike[str]) -> bytes:
     """The encoded bytes of a picture that is bytes or a path. Raises PictureError where there is no readable file."""
-    if isinstance(picture, bytes):
-        return picture
-    path = Path(picture)
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a named pipe would wait forever
-            raise PictureError(f"{path}: {'a folder' if stat.S_ISDIR(status.st_mode) else 'a device'}, not a picture")
-        if status.st_size > settings.MAX_PICTURE_BYTES:
-            raise _too_many(status.st_size, f"{path}: ")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise PictureError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # no permission, a NUL in the name
-        raise PictureError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    return picture if isinstance(picture, bytes) else read_file(picture)[0]
 
 
-def make_thumbnail(rgb: RGB) -> bytes:
-    """RGB uint8 (h, w, 3) -> WebP bytes, the longer side at most 320 px, without any metadata."""
-    image = Image.fromarray(rgb)
-    image.thumbnail((settings.THUMBNAIL_SIDE, settings.THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
+def read_file(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
+    """A picture's file -> (its bytes, its stamp as `stamp_file` gives it). Raises PictureError."""
+    path = Path(path)
+    with _file_errors(path):
+        # The stamp is taken before the bytes: what is written meanwhile leaves another one.
+        stamp = _make_stamp(_check_file(path))
+        return path.read_bytes(), stamp
+
+
+def stamp_file(path: str | os.PathLike[str]) -> str | None:
+    """The state of a picture's file without reading it; None where that cannot be told. Raises PictureError.
+
+    A stamp is the file's size, the time when its content changed, the time when anything of it changed (but on
+    Windows, which does not keep that) and its number in the file system: equal stamps mean the same bytes. A file has
+    none until settings.SETTLED_SECONDS after its last change, since it may change again in one tick of its clock.
+    """
+    path = Path(path)
+    with _file_errors(path):
+        return _make_stamp(_check_file(path))
+
+
+def make_thumbnail(picture: RGB | Decoded) -> bytes:
+    """RGB uint8 (h, w, 3), or what `decode_image` gave -> JPEG, the longer side at most 320 px, without metadata."""
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    scale = settings.THUMBNAIL_SIDE / max(image.size)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     buffer = io.BytesIO()
-    # Method 2 takes about half the time of the default 4, for files that are hardly larger.
-    image.save(buffer, "WEBP", quality=settings.THUMBNAIL_QUALITY, method=2)
+    image.save(buffer, "JPEG", quality=settings.THUMBNAIL_QUALITY)
     return buffer.getvalue()
 
 
-def fit_image(rgb: RGB, width: int, height: int) -> RGB:
-    """RGB uint8 (h, w, 3) -> RGB uint8 (height, width, 3): scaled to fit whole, the rest filled by its own edge pixels.
+def name_thumbnail_type(thumbnail: bytes) -> str:
+    """The media type of a catalog's thumbnail: "image/jpeg", or "image/webp" of the first catalogs."""
+    return "image/webp" if thumbnail[:4] == b"RIFF" and thumbnail[8:12] == b"WEBP" else "image/jpeg"
 
-    Nothing is cut off (a hem or a sleeve decides what a garment is) and nothing is squashed.
+
+def fit_image(picture: RGB | Decoded, width: int, height: int) -> RGB:
+    """RGB uint8 (h, w, 3), or what `decode_image` gave -> RGB uint8 (height, width, 3).
+
+    The picture is scaled to fit whole, the rest filled by its own edge pixels: nothing is cut off (a hem or a sleeve
+    decides what a garment is) and nothing is squashed.
     """
-    source_height, source_width = rgb.shape[:2]
-    scale = min(width / source_width, height / source_height)
-    inner = (max(1, round(source_width * scale)), max(1, round(source_height * scale)))
-    if inner == (source_width, source_height):
-        fitted = rgb
-    else:
-        fitted = np.asarray(Image.fromarray(rgb).resize(inner, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    scale = min(width / image.width, height / image.height)
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if inner != image.size:
+        image = image.resize(inner, Image.Resampling.BILINEAR, reducing_gap=2.0)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    padding = ((top, height - inner[1] - top), (left, width - inner[0] - left), (0, 0))
-    return np.ascontiguousarray(np.pad(fitted, padding, mode="edge"))
+    right, bottom = left + inner[0], top + inner[1]
+    # As np.pad(mode="edge") does, in a tenth of its time.
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[top:bottom, left:right] = np.asarray(image)
+    canvas[top:bottom, :left] = canvas[top:bottom, left : left + 1]
+    canvas[top:bottom, right:] = canvas[top:bottom, right - 1 : right]
+    canvas[:top] = canvas[top]
+    canvas[bottom:] = canvas[bottom - 1]
+    return canvas
 
 
-def _decode(data: bytes, box: Box | None = None) -> RGB:
+def decode_image(data: bytes, box: Box | None = None) -> Decoded:
+    """Encoded bytes -> what `open_image` gives as an array, still as Pillow has it, which saves copying the pixels.
+
+    Raises PictureError.
+    """
     if not data:
         raise PictureError("the file is empty")
     if len(data) > settings.MAX_PICTURE_BYTES:
@@ -144,10 +173,13 @@ def _decode(data: bytes, box: Box | None = None) -> RGB:
                 image.draft("RGB", draft)
             image.load()
             upright = _turn_upright(image)
-            if box is None:
-                return _reduce(_to_rgb(upright))
-            whole = whole or upright.size
-            return _reduce(_to_rgb(upright, _to_pixels(_clip(box, whole), whole, upright.size)))
+            part = None
+            if box is not None:
+                whole = whole or upright.size
+                part = _to_pixels(_clip(box, whole), whole, upright.size)
+            decoded = _reduce(_to_rgb(upright, part))
+            decoded.info = {}  # a comment in it would be written into the thumbnail
+            return decoded
     except UnidentifiedImageError:
         kinds = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF are read"
         raise PictureError(f"not a picture, or a damaged one ({kinds})") from None
@@ -157,6 +189,35 @@ def _decode(data: bytes, box: Box | None = None) -> RGB:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
         raise PictureError(f"broken or cut off ({error or type(error).__name__})") from None
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    """Turns the system's errors into PictureError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise PictureError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # no permission, a NUL in the name
+        raise PictureError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _check_file(path: Path) -> os.stat_result:
+    """The status of a file that may hold a picture. Raises PictureError."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # reading a named pipe would wait forever
+        raise PictureError(f"{path}: {'a folder' if stat.S_ISDIR(status.st_mode) else 'a device'}, not a picture")
+    if status.st_size > settings.MAX_PICTURE_BYTES:
+        raise _too_many(status.st_size, f"{path}: ")
+    return status
+
+
+def _make_stamp(status: os.stat_result) -> str | None:
+    # Windows keeps the time of creation in st_ctime.
+    times = (status.st_mtime_ns,) if os.name == "nt" else (status.st_mtime_ns, status.st_ctime_ns)
+    if time.time_ns() - max(times) < settings.SETTLED_SECONDS * 10**9:
+        return None
+    return " ".join(map(str, (status.st_size, *times, status.st_ino)))
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -236,9 +297,9 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return converted or image
 
 
-def _reduce(image: Image.Image) -> RGB:
+def _reduce(image: Image.Image) -> Image.Image:
     factor = _reduction(*image.size)
-    return np.asarray(image.reduce(factor) if factor > 1 else image)
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _reduction(width: int, height: int) -> int:

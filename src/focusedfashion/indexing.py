@@ -1,8 +1,12 @@
 """The pipeline: items -> pictures -> encoder -> store. All cores busy, bounded memory, whole commits, a ledger.
 
-One thread reads the source and writes the store; a worker per core opens, hashes, shrinks and encodes batches of
-pictures (Pillow and ONNX Runtime both let other threads run meanwhile). Batches are taken back in the source's order,
-so the same source makes the same catalog.
+One thread reads the source; a worker per core hashes, opens, shrinks and encodes batches of pictures (Pillow and ONNX
+Runtime let other threads run meanwhile); one more writes the store. Batches are taken back in the source's order, so
+the same source makes the same catalog.
+
+What has not changed costs as little as can be. A picture is known again by the hash of its bytes, and is then not
+decoded. A picture's file is known again by its stamp (`images.stamp_file`), and is then not even read. A row of which
+anything else has changed is written again without its picture.
 """
 
 from __future__ import annotations
@@ -16,16 +20,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from focusedfashion import settings
 from focusedfashion.encoders import Encoder
 from focusedfashion.errors import CatalogError, FashionError
-from focusedfashion.images import RGB, make_thumbnail, open_image, read_bytes
+from focusedfashion.images import RGB, decode_image, make_thumbnail, read_file, stamp_file
 from focusedfashion.items import Failure, Item
-from focusedfashion.rows import Columns, Row, add_pictures, clean_text, make_rows
+from focusedfashion.rows import Columns, Row, State, add_pictures, add_stamps, clean_text, make_rows, make_stamps
 from focusedfashion.store import Store, Writer
 
 
@@ -42,16 +47,17 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What came of a few rows: tables for the store, and what did not get in.
+    """What came of a few rows: tables for the store, None for none, and what did not get in.
 
     `added` and `updated` are whole rows (the second of items whose picture is another than before), `corrected` lacks
-    what the pictures gave, since only the source's columns changed.
+    what the pictures gave, since only the source's columns changed. `stamps` are new ones of unchanged items.
     """
 
-    added: pa.Table
-    updated: pa.Table
-    corrected: pa.Table
+    added: pa.Table | None
+    updated: pa.Table | None
+    corrected: pa.Table | None
     unchanged: tuple[str, ...]
+    stamps: Mapping[str, str]
     failures: tuple[Failure, ...]
 
 
@@ -81,47 +87,82 @@ def index_items(
 
 
 def encode_batch(
-    rows: Sequence[Row], types: Mapping[str, pa.DataType], encoder: Encoder, known: Mapping[str, tuple[str, str]]
+    rows: Sequence[Row], types: Mapping[str, pa.DataType], encoder: Encoder, known: Mapping[str, State]
 ) -> Batch:
     """Rows -> Batch: the plain function in the middle, with no state, for a thread here or a machine elsewhere.
 
-    `types` are those of the source's own columns; `known` maps the items that the catalog has to their content and row
-    hashes: a picture whose bytes are the known ones is not decoded again.
+    `types` are those of the source's own columns; `known` maps the items that the catalog has to what it knows them by.
     """
-    opened: list[tuple[Row, str, RGB]] = []
-    corrected: list[Row] = []
+    added: list[_Opened] = []
+    updated: list[_Opened] = []
+    corrected: list[tuple[Row, str | None]] = []
     unchanged: list[str] = []
+    stamps: dict[str, str] = {}
     failures: list[Failure] = []
     for row in rows:
         item_id = row.item.item_id
+        state = known.get(item_id)
         try:
-            if row.item.picture is None:
-                raise FashionError("the source gives no picture for it")
-            data = read_bytes(row.item.picture)
-            content = blake2b(data, digest_size=16).hexdigest()
-            has_content, has_row = known.get(item_id, (None, None))
-            if content != has_content:
-                opened.append((row, content, open_image(data)))
-            elif row.row_hash != has_row:
-                corrected.append(row)
-            else:
-                unchanged.append(item_id)
+            data, content, stamp = _read_picture(row.item.picture, state)
+            if state is None or content != state.content_hash:
+                picture = decode_image(data)
+                opened = _Opened(row, content, stamp, make_thumbnail(picture), encoder.fit(picture))
+                (added if state is None else updated).append(opened)
+                continue
         except FashionError as error:
             failures.append(Failure(item_id, "picture", str(error)))
+            continue
+        if row.row_hash != state.row_hash:
+            corrected.append((row, stamp or state.picture_stamp))
+            continue
+        unchanged.append(item_id)
+        if stamp is not None and stamp != state.picture_stamp:
+            stamps[item_id] = stamp
     now = datetime.now(UTC)
-    pictures = [pixels for _, _, pixels in opened]
-    table = add_pictures(
-        make_rows([row for row, _, _ in opened], types, now),
-        [content for _, content, _ in opened],
-        [make_thumbnail(pixels) for pixels in pictures],
-        encoder,
-        encoder.encode_pixels(pictures),
-    )
-    new = pa.array([row.item.item_id not in known for row, _, _ in opened], pa.bool_())
-    old = pa.array([row.item.item_id in known for row, _, _ in opened], pa.bool_())
     return Batch(
-        table.filter(new), table.filter(old), make_rows(corrected, types, now), tuple(unchanged), tuple(failures)
+        added=_encode(added, types, encoder, now) if added else None,
+        updated=_encode(updated, types, encoder, now) if updated else None,
+        corrected=_correct(corrected, types, now) if corrected else None,
+        unchanged=tuple(unchanged),
+        stamps=stamps,
+        failures=tuple(failures),
     )
+
+
+class _Opened(NamedTuple):
+    """A row with what its picture gave before the network saw it."""
+
+    row: Row
+    content_hash: str
+    picture_stamp: str | None
+    thumbnail: bytes
+    fitted: RGB
+
+
+def _encode(opened: Sequence[_Opened], types: Mapping[str, pa.DataType], encoder: Encoder, now: datetime) -> pa.Table:
+    """Whole rows."""
+    rows, hashes, stamps, thumbnails, fitted = zip(*opened, strict=True)
+    table = add_stamps(make_rows(rows, types, now), stamps)
+    return add_pictures(table, hashes, thumbnails, encoder, encoder.encode_fitted(fitted))
+
+
+def _correct(corrected: Sequence[tuple[Row, str | None]], types: Mapping[str, pa.DataType], now: datetime) -> pa.Table:
+    """Rows, each with its picture's stamp, without the rest of what their pictures gave."""
+    rows, stamps = zip(*corrected, strict=True)
+    return add_stamps(make_rows(rows, types, now), stamps)
+
+
+def _read_picture(picture: Path | bytes | None, state: State | None) -> tuple[bytes, str, str | None]:
+    """-> (its bytes, b"" where its stamp says that they are the known ones; their hash; its stamp). PictureError."""
+    if picture is None:
+        raise FashionError("the source gives no picture for it")
+    if isinstance(picture, bytes):
+        data, stamp = picture, None
+    elif state is not None and state.picture_stamp is not None and stamp_file(picture) == state.picture_stamp:
+        return b"", state.content_hash, state.picture_stamp
+    else:
+        data, stamp = read_file(picture)
+    return data, blake2b(data, digest_size=16).hexdigest(), stamp
 
 
 @dataclass(slots=True)
@@ -131,9 +172,10 @@ class _Pending:
     added: list[pa.Table] = field(default_factory=list)
     updated: list[pa.Table] = field(default_factory=list)
     corrected: list[pa.Table] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
+    stamps: dict[str, str] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)  # of the items that have a ledger entry
     failures: dict[str, Failure] = field(default_factory=dict)
-    size: int = 0
+    size: float = 0  # in rows
 
 
 class _Run:
@@ -153,12 +195,15 @@ class _Run:
         self._retry_failed = retry_failed
         self._start = start
         self._on_progress = on_progress
-        self._known = store.list_hashes()
+        self._known = store.list_states()
         self._ledger = {failure.item_id: failure.tries for failure in store.list_failures()}
         self._columns = Columns(writer.schema)
         self._seen: set[str] = set()
         self._failed: set[str] = set()
         self._pending = _Pending()
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="focusedfashion-writer")
+        self._commit: Future[None] | None = None  # the one under way
+        self._committed = time.monotonic()  # when it began
         self._counts = dict.fromkeys(("added", "updated", "unchanged", "failed"), 0)
 
     def report(self) -> IndexReport:
@@ -168,13 +213,13 @@ class _Run:
         """Everything of the source, committed."""
         workers = _count_cores()
         running: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(workers, thread_name_prefix="focusedfashion") as pool:
+        with self._committer, ThreadPoolExecutor(workers, thread_name_prefix="focusedfashion") as pool:
             try:
                 for rows in self._read_batches(entries):
                     types = dict(self._columns.types)
                     running.append(pool.submit(encode_batch, rows, types, self._encoder, self._known))
-                    # Two batches a worker: one in its hands, one ready; more would only hold pictures in memory.
-                    if len(running) >= 2 * workers:
+                    # Three batches a worker: one in its hands, two ready; more would only hold pictures in memory.
+                    if len(running) >= 3 * workers:
                         self._collect(running.popleft().result())
                 while running:
                     self._collect(running.popleft().result())
@@ -185,34 +230,45 @@ class _Run:
                         self._collect(future.result(), tell=False)
                 raise
             finally:
-                self._commit()
+                self._start_commit()
+                self._end_commit()
 
     def _read_batches(self, entries: Iterable[Item | Failure]) -> Iterator[list[Row]]:
         batch: list[Row] = []
+        fill = 0.0
         for entry in entries:
             row = self._admit(entry)
-            if row is not None:
-                batch.append(row)
-            if len(batch) == settings.ENCODE_BATCH:
+            if row is None:
+                continue
+            batch.append(row)
+            # A row that the catalog has is most likely unchanged, and then a small matter. The first batches are small,
+            # so that the workers of a small source end together.
+            new = min(settings.BATCH_ROWS, max(settings.ENCODE_BATCH, len(self._seen) // 16))
+            fill += 1 / (settings.CHECK_ROWS if row.item.item_id in self._known else new)
+            if isinstance(row.item.picture, bytes):
+                fill += len(row.item.picture) / settings.BATCH_BYTES
+            if fill >= 1:
                 yield batch
-                batch = []
+                batch, fill = [], 0.0
         if batch:
             yield batch
 
     def _admit(self, entry: Item | Failure) -> Row | None:
         """The entry as a row to be encoded; None where it is none: a failure, a double id, one not asked for."""
         item_id = clean_text(entry.item_id)
+        if item_id is not entry.item_id:
+            entry = replace(entry, item_id=item_id)
         if self._retry_failed and item_id not in self._ledger:
             return None
         if isinstance(entry, Failure):
-            self._fail(replace(entry, item_id=item_id))
+            self._fail(entry)
             return None
         if item_id in self._seen:
             self._fail(Failure(item_id, "read", f"double id {item_id!r}: the first row with it counts"))
             return None
         self._seen.add(item_id)
         try:
-            return self._columns.fit_item(replace(entry, item_id=item_id))
+            return self._columns.fit_item(entry)
         except CatalogError as error:
             self._fail(Failure(item_id, "store", str(error)))
             return None
@@ -226,37 +282,58 @@ class _Run:
 
     def _collect(self, batch: Batch, *, tell: bool = True) -> None:
         pending = self._pending
+        done = list(batch.unchanged)
         for name in ("added", "updated", "corrected"):
             table = getattr(batch, name)
-            if len(table):
+            if table is not None:
                 getattr(pending, name).append(table)
-                pending.done += table.column("item_id").to_pylist()
+                pending.size += len(table)
+                done += table.column("item_id").to_pylist()
                 self._counts["updated" if name == "corrected" else name] += len(table)
-        pending.done += batch.unchanged
+        pending.done += [item_id for item_id in done if item_id in self._ledger]
+        pending.stamps |= batch.stamps
         self._counts["unchanged"] += len(batch.unchanged)
         for failure in batch.failures:
             self._fail(failure)
-        self._grow(len(batch.added) + len(batch.updated) + len(batch.corrected))
+        # A stamp is small, and waits for others: Lance writes the column anew wherever one changes.
+        self._grow(len(batch.stamps) / settings.STAMPS_PER_ROW)
         if tell:
             self._on_progress(self.report())
 
-    def _grow(self, entries: int) -> None:
-        self._pending.size += entries
-        if self._pending.size >= settings.COMMIT_ROWS:
-            self._commit()
+    def _grow(self, rows: float) -> None:
+        self._pending.size += rows
+        is_late = self._pending.size > 0 and time.monotonic() - self._committed >= settings.COMMIT_SECONDS
+        if self._pending.size < settings.COMMIT_ROWS and not is_late:
+            return
+        # A store that is slow gets larger commits; only where it falls far behind do the workers wait for it.
+        if self._commit is None or self._commit.done() or self._pending.size >= 4 * settings.COMMIT_ROWS:
+            self._start_commit()
 
-    def _commit(self) -> None:
-        """Items first, then the ledger: killed in between, an entry may be stale until the next run."""
+    def _start_commit(self) -> None:
+        """Hands what waits to the writing thread, when the commit before is through; raises what that one met."""
+        self._end_commit()
+        self._committed = time.monotonic()
         pending, self._pending = self._pending, _Pending()
+        # An item that got in although another row of its id failed keeps that row's entry.
+        cleared = [item_id for item_id in pending.done if item_id not in self._failed]
+        self._commit = self._committer.submit(self._write, pending, cleared)
+
+    def _end_commit(self) -> None:
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            commit.result()
+
+    def _write(self, pending: _Pending, cleared: Sequence[str]) -> None:
+        """Items first, then the ledger: killed in between, an entry may be stale until the next run."""
         if pending.added:
             self._writer.add(_join(pending.added))
         for tables in (pending.updated, pending.corrected):
             if tables:
                 self._writer.update(_join(tables))
+        if pending.stamps:
+            self._writer.update(make_stamps(pending.stamps))
         if pending.failures:
             self._writer.record(list(pending.failures.values()))
-        # An item that got in although another row of its id failed keeps that row's entry.
-        cleared = [item_id for item_id in pending.done if item_id in self._ledger and item_id not in self._failed]
         if cleared:
             self._writer.forget(cleared)
 

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from focusedfashion.encoders import Encoder, Encoding
+from focusedfashion.encoders import AttributeGroup, Encoder, Encoding
 from focusedfashion.errors import CatalogError
 from focusedfashion.items import Item, Label
 
@@ -30,11 +32,13 @@ _FACTS = [
     pa.field("currency", pa.string()),
 ]
 _FACT_NAMES = [field.name for field in _FACTS]
+_MAX_LAYOUTS = 256  # that are kept; a source in which every row has columns of its own would fill the memory
 # Of use to this package only: not listed where a person is told what a filter can name.
-INTERNAL = ("content_hash", "row_hash", "thumbnail", "embedding")
+INTERNAL = ("content_hash", "row_hash", "picture_stamp", "thumbnail", "embedding")
 # `colors` is kept free: the design has it, a later version fills it.
 OWN = ("item_id", *_FACT_NAMES, *INTERNAL, "attributes", "colors", "added_at", "updated_at")
 
+_PLAIN_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 _KINDS = {
     pa.bool_(): "true or false",
     pa.int64(): "whole numbers",
@@ -52,6 +56,7 @@ def make_schema(encoder: Encoder) -> pa.Schema:
         *_FACTS,
         pa.field("content_hash", pa.string()),
         pa.field("row_hash", pa.string()),
+        pa.field("picture_stamp", pa.string()),
         pa.field("added_at", _TIME),
         pa.field("updated_at", _TIME),
         pa.field("thumbnail", pa.binary()),
@@ -73,6 +78,17 @@ class Row:
     row_hash: str
 
 
+class State(NamedTuple):
+    """By what a catalog knows an item again: hashes of its picture's bytes and of its row, the picture's file.
+
+    `picture_stamp` (see `images.stamp_file`) is of a file that held these bytes; None where none is known.
+    """
+
+    content_hash: str
+    row_hash: str
+    picture_stamp: str | None = None
+
+
 class Columns:
     """The source's own columns in a catalog, name -> Arrow type. Grows as rows bring new ones.
 
@@ -84,29 +100,50 @@ class Columns:
     def __init__(self, schema: pa.Schema) -> None:
         self.types: dict[str, pa.DataType] = {field.name: field.type for field in schema if field.name not in OWN}
         self._spelling = {name.lower(): name for name in self.types}
+        # Names of a row's columns in the source -> in the catalog: most rows have the same ones.
+        self._layouts: dict[tuple[str, ...], list[str]] = {}
 
     def fit_item(self, item: Item) -> Row:
         """An item -> its row. Where a value conflicts with its column's type: CatalogError, and nothing is learned."""
-        said = {name: _simplify(value) for name, value in item.columns.items()}
-        types: dict[str, pa.DataType] = {}
-        values: dict[str, Any] = {}
-        taken: set[str] = set()
-        for given, value in said.items():
-            name = self._name(given, taken)
-            taken.add(name)
+        values = {name: _clean_fact(name, getattr(item, name)) for name in _FACT_NAMES}
+        facts = dict(values)
+        said: dict[str, Any] = {}
+        learned: dict[str, pa.DataType] = {}
+        for (given, value), name in zip(item.columns.items(), self._name_all(tuple(item.columns)), strict=True):
+            said[given] = value = _simplify(value)
             if value is None:
                 continue
-            has, comes = types.get(name) or self.types.get(name), _type_of(value)
-            joined = comes if has is None else _join_types(has, comes)
-            if joined is None:
-                raise CatalogError(f"column {name!r} holds {_describe(has)}, this row has {_show(value)} ({comes})")
-            types[name], values[name] = joined, value
-        for name, type_ in types.items():
-            self.types[name] = type_
-            self._spelling.setdefault(name.lower(), name)
-        facts = {name: _clean_fact(name, getattr(item, name)) for name in _FACT_NAMES}
+            has, comes = self.types.get(name), _PLAIN_TYPES.get(type(value)) or _type_of(value)
+            if has is not comes:
+                joined = comes if has is None else _join_types(has, comes)
+                if joined is None:
+                    raise CatalogError(f"column {name!r} holds {_describe(has)}, this row has {_show(value)} ({comes})")
+                learned[name] = joined
+            values[name] = value
+        if learned:
+            self._learn(learned)
         digest = hashlib.blake2b(json.dumps([facts, said], sort_keys=True, default=str).encode(), digest_size=16)
-        return Row(item, {**facts, **values}, digest.hexdigest())
+        return Row(item, values, digest.hexdigest())
+
+    def _learn(self, types: Mapping[str, pa.DataType]) -> None:
+        self.types |= types
+        for name in types:
+            if name.lower() not in self._spelling:
+                self._spelling[name.lower()] = name
+                self._layouts.clear()
+
+    def _name_all(self, given: tuple[str, ...]) -> list[str]:
+        """The catalog's names for the columns of a row, all different."""
+        names = self._layouts.get(given)
+        if names is None:
+            names, taken = [], set[str]()
+            for name in given:
+                names.append(self._name(name, taken))
+                taken.add(names[-1])
+            if len(self._layouts) == _MAX_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[given] = names
+        return names
 
     def _name(self, given: str, taken: set[str]) -> str:
         """The catalog's name for a column of the source, beside the names that the row has used already."""
@@ -129,30 +166,46 @@ def make_rows(rows: Sequence[Row], types: Mapping[str, pa.DataType], now: dateti
     columns = {field.name: field.type for field in _FACTS} | dict(types)
     arrays = [pa.array([row.item.item_id for row in rows], pa.string())]
     for name, type_ in columns.items():
-        arrays.append(pa.array([_cast(row.values.get(name), type_) for row in rows], type_))
+        values = [row.values.get(name) for row in rows]
+        if type_ == pa.float64():
+            values = [None if value is None else float(value) for value in values]
+        arrays.append(pa.array(values, type_))
     fields = [pa.field("item_id", pa.string(), nullable=False), *(pa.field(*column) for column in columns.items())]
-    table = pa.table(arrays, schema=pa.schema(fields))
-    table = table.append_column("row_hash", pa.array([row.row_hash for row in rows], pa.string()))
-    return table.append_column("updated_at", pa.array([now] * len(rows), _TIME))
+    fields += [pa.field("row_hash", pa.string()), pa.field("updated_at", _TIME)]
+    arrays += [pa.array([row.row_hash for row in rows], pa.string()), pa.repeat(pa.scalar(now, _TIME), len(rows))]
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def add_stamps(table: pa.Table, stamps: Sequence[str | None]) -> pa.Table:
+    """The same table with `picture_stamp`."""
+    return table.append_column("picture_stamp", pa.array(stamps, pa.string()))
+
+
+def make_stamps(stamps: Mapping[str, str]) -> pa.Table:
+    """Item -> stamp, as a table that changes nothing else."""
+    return add_stamps(pa.table({"item_id": pa.array(stamps, pa.string())}), list(stamps.values()))
 
 
 def add_pictures(
     table: pa.Table, hashes: Sequence[str], thumbnails: Sequence[bytes], encoder: Encoder, encoding: Encoding
 ) -> pa.Table:
-    """The same table with what the pictures gave: content_hash, thumbnail (WebP), attributes, embedding."""
+    """The same table with what the pictures gave: content_hash, thumbnail (JPEG), attributes, embedding."""
     table = table.append_column("content_hash", pa.array(hashes, pa.string()))
     table = table.append_column("thumbnail", pa.array(thumbnails, pa.binary()))
     if encoder.attributes:
-        labels = [
-            {
-                group: {"labels": [label.label for label in found], "scores": [label.score for label in found]}
-                for group, found in groups.items()
-            }
-            for groups in encoder.list_labels(encoding)
-        ]
-        table = table.append_column("attributes", pa.array(labels, make_schema(encoder).field("attributes").type))
+        groups = [_make_labels(entry, encoding.scores[group]) for group, entry in encoder.attributes.items()]
+        table = table.append_column("attributes", pa.StructArray.from_arrays(groups, names=list(encoder.attributes)))
     flat = pa.array(encoding.embeddings.reshape(-1), pa.float32())
     return table.append_column("embedding", pa.FixedSizeListArray.from_arrays(flat, encoder.dim))
+
+
+def _make_labels(group: AttributeGroup, scores: NDArray[np.float32]) -> pa.StructArray:
+    """Probabilities, float32 (n, labels) -> n of {labels, scores}: those that pass, best first."""
+    counts, places, passing = group.choose(scores)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    labels = pa.array([group.labels[place] for place in places], pa.string())
+    lists = [pa.ListArray.from_arrays(offsets, values) for values in (labels, pa.array(passing, pa.float32()))]
+    return pa.StructArray.from_arrays(lists, names=["labels", "scores"])
 
 
 def read_items(table: pa.Table) -> list[Item]:
@@ -170,9 +223,16 @@ def read_items(table: pa.Table) -> list[Item]:
     ]
 
 
+def read_embeddings(table: pa.Table) -> NDArray[np.float32]:
+    """The embeddings of a table's rows, float32 (rows, dim)."""
+    column = table.column("embedding").combine_chunks()
+    flat: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(table), column.type.list_size)
+
+
 def clean_text(text: str) -> str:
     """Text that Arrow can hold: a file name that is not UTF-8 has lone surrogates, which become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if type(text) is str and text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _read_labels(found: Mapping[str, Any] | None) -> tuple[Label, ...]:
@@ -195,12 +255,14 @@ def _clean_fact(name: str, value: Any) -> Any:
 
 def _simplify(value: Any) -> Any:
     """A value of a source -> None, bool, int, float, str, datetime, date or a list of one of the first four."""
+    if type(value) is str:  # most are, and this is asked of every cell
+        return clean_text(value)
+    if value is None or isinstance(value, bool):
+        return value
     if hasattr(value, "tolist"):  # NumPy's scalars and arrays
         value = value.tolist()
     if isinstance(value, str):
         return clean_text(value)
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**63 else str(value)
     if isinstance(value, float):
@@ -233,8 +295,7 @@ def _type_of(value: Any) -> pa.DataType:
         return pa.list_(_type_of(value[0]))
     if isinstance(value, datetime):  # before date, which it also is
         return _TIME
-    kinds = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
-    return kinds.get(type(value), pa.date32())
+    return _PLAIN_TYPES.get(type(value), pa.date32())
 
 
 def _join_types(has: pa.DataType, comes: pa.DataType) -> pa.DataType | None:
@@ -244,10 +305,6 @@ def _join_types(has: pa.DataType, comes: pa.DataType) -> pa.DataType | None:
     if {has, comes} == {pa.int64(), pa.float64()}:
         return pa.float64()
     return None
-
-
-def _cast(value: Any, type_: pa.DataType) -> Any:
-    return float(value) if type_ == pa.float64() and value is not None else value
 
 
 def _describe(type_: pa.DataType | None) -> str:

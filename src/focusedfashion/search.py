@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from focusedfashion import settings
 from focusedfashion.errors import QueryError
 from focusedfashion.items import Match, Matches
-from focusedfashion.rows import read_items
+from focusedfashion.rows import read_embeddings, read_items
 from focusedfashion.store import Store
 
 
@@ -96,10 +96,3 @@ def _choose_products(
             taken.add(products[row])
             best.append((row, float(scores[row]), {block: float(cosines[block][row]) for block in blocks}))
     return best
-
-
-def read_embeddings(table: pa.Table) -> NDArray[np.float32]:
-    """The embeddings of a table's rows, float32 (rows, dim)."""
-    column = table.column("embedding").combine_chunks()
-    flat: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(table), column.type.list_size)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from focusedfashion import settings
 from focusedfashion.errors import EncoderError
-from focusedfashion.images import RGB, Picture, fit_image, open_image
+from focusedfashion.images import RGB, Decoded, Picture, fit_image, open_image
 from focusedfashion.items import Label
 
 FORMAT = 1  # of encoder.json; a reader refuses a higher one
@@ -39,6 +39,18 @@ class AttributeGroup:
     labels: tuple[str, ...]
     thresholds: tuple[float, ...]
     exclusive: bool
+
+    def choose(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Probabilities, float32 (n, labels) -> how many pass, int64 (n,); which, row by row, best first; their scores.
+
+        The second and third have sum(first) entries; a score has 4 digits.
+        """
+        passing = scores >= np.asarray(self.thresholds, np.float32)
+        rows, places = np.nonzero(passing)
+        found = scores[rows, places]
+        best_first = np.lexsort((-found, rows))  # stable: of two equal ones the first stays first
+        rounded: NDArray[np.float64] = found[best_first].astype(np.float64).round(4)
+        return passing.sum(axis=1), places[best_first], rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ class Encoder:
 
     def encode(self, pictures: Sequence[Picture]) -> Encoding:
         """Anything that `images.open_image` opens -> Encoding. Raises PictureError for the first that does not open."""
-        return self.encode_pixels([open_image(picture) for picture in pictures])
+        return self.encode_fitted([self.fit(open_image(picture)) for picture in pictures])
 
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """Pictures -> float32 (n, dim); each block of L2 norm 1. Raises PictureError."""
@@ -104,32 +116,44 @@ class Encoder:
         return self.list_labels(self.encode(pictures))
 
     def encode_pixels(self, pictures: Sequence[RGB]) -> Encoding:
-        """Opened pictures, each RGB uint8 (h, w, 3) of any size -> Encoding, computed a few at a time."""
-        if not pictures:  # nothing to compute is no reason to load the network
+        """Opened pictures, each RGB uint8 (h, w, 3) of any size -> Encoding."""
+        return self._run(
+            np.stack([self.fit(picture) for picture in pictures[start : start + settings.ENCODE_BATCH]])
+            for start in range(0, len(pictures), settings.ENCODE_BATCH)
+        )
+
+    def fit(self, picture: RGB | Decoded) -> RGB:
+        """A picture of any size, as an array or as `images.decode_image` gives it -> uint8 (height, width, 3)."""
+        return fit_image(picture, self.width, self.height)
+
+    def encode_fitted(self, pictures: Sequence[RGB]) -> Encoding:
+        """Pictures as `fit` gives them, each uint8 (height, width, 3) -> Encoding."""
+        return self._run(
+            np.stack(pictures[start : start + settings.ENCODE_BATCH])
+            for start in range(0, len(pictures), settings.ENCODE_BATCH)
+        )
+
+    def _run(self, batches: Iterable[NDArray[np.uint8]]) -> Encoding:
+        """Fitted pictures, a few at a time, each uint8 (n, height, width, 3) -> Encoding of all."""
+        names = ["embedding", *self.attributes]
+        parts = [self._get_session().run(names, {"pictures": batch}) for batch in batches]
+        if not parts:  # nothing to compute is no reason to load the network
             empty = {group: np.zeros((0, len(e.labels)), np.float32) for group, e in self.attributes.items()}
             return Encoding(np.zeros((0, self.dim), np.float32), empty)
-        session = self._get_session()
-        names = ["embedding", *self.attributes]
-        parts = []
-        for start in range(0, len(pictures), settings.ENCODE_BATCH):
-            batch = pictures[start : start + settings.ENCODE_BATCH]
-            fitted = np.stack([fit_image(rgb, self.width, self.height) for rgb in batch])
-            parts.append(session.run(names, {"pictures": fitted}))
         outputs = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return Encoding(outputs[0], dict(zip(self.attributes, outputs[1:], strict=True)))
 
     def list_labels(self, encoding: Encoding) -> list[dict[str, tuple[Label, ...]]]:
         """Probabilities -> for each picture, group -> the labels that passed their thresholds, best first."""
-        return [
-            {group: self._pass(entry, encoding.scores[group][row]) for group, entry in self.attributes.items()}
-            for row in range(len(encoding.embeddings))
-        ]
+        groups = {group: self._list_labels(entry, encoding.scores[group]) for group, entry in self.attributes.items()}
+        return [{group: found[row] for group, found in groups.items()} for row in range(len(encoding.embeddings))]
 
     @staticmethod
-    def _pass(group: AttributeGroup, scores: NDArray[np.float32]) -> tuple[Label, ...]:
-        best_first = np.argsort(-scores, kind="stable")
-        passing = [i for i in best_first if scores[i] >= group.thresholds[i]]
-        return tuple(Label(group.labels[i], round(float(scores[i]), 4)) for i in passing)
+    def _list_labels(group: AttributeGroup, scores: NDArray[np.float32]) -> list[tuple[Label, ...]]:
+        counts, places, passing = group.choose(scores)
+        labels = [Label(group.labels[place], float(score)) for place, score in zip(places, passing, strict=True)]
+        ends = np.cumsum(counts)
+        return [tuple(labels[end - count : end]) for count, end in zip(counts, ends, strict=True)]
 
     def _get_session(self) -> Any:
         with self._lock:

@@ -41,6 +41,7 @@ from focusedfashion.errors import (
     QueryError,
 )
 from focusedfashion.focus import parse_focus
+from focusedfashion.images import name_thumbnail_type
 from focusedfashion.items import Item, Label, Match, Matches
 from focusedfashion.server.upload import read_upload
 
@@ -201,14 +202,14 @@ def _make_api(catalog: Catalog) -> APIRouter:
         return _answer_matches(await gate.work(catalog.search, image, *options.to_arguments()))
 
     # An item's id may hold slashes; the suffixes come first, or `/v1/items/{item_id}` would take them for a part of it.
-    @api.get("/items/{item_id:path}/thumbnail", summary="An item's thumbnail, WebP", response_class=_WebP)
+    @api.get("/items/{item_id:path}/thumbnail", summary="An item's thumbnail, JPEG", response_class=_JPEG)
     async def thumbnail(item_id: ItemId, if_none_match: Annotated[str, Header()] = "") -> Response:
         picture = await gate.work(catalog.thumbnail, item_id)
         tag = f'"{hashlib.sha256(picture).hexdigest()[:16]}"'
         headers = {"ETag": tag, "Cache-Control": f"max-age={settings.THUMBNAIL_SECONDS}"}
         if tag in if_none_match:
             return Response(status_code=304, headers=headers)
-        return _WebP(picture, headers=headers)
+        return Response(picture, headers=headers, media_type=name_thumbnail_type(picture))
 
     @api.get(
         "/items/{item_id:path}/similar",
@@ -256,8 +257,8 @@ class _Gate:
             return await run_in_threadpool(function, *args, **kwargs)
 
 
-class _WebP(Response):
-    media_type = "image/webp"
+class _JPEG(Response):
+    media_type = "image/jpeg"
 
 
 class _AddHeaders:

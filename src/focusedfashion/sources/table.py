@@ -78,10 +78,11 @@ class _Layout:
         self.title_column = next((name for name in ("title", *TITLE_COLUMNS) if name in kinds), "title")
         self.price_is_text = "price" in kinds and kinds["price"] not in (int, float)
         taken = {"source_price"} if self.price_is_text else set()
-        self.names: dict[str, str] = {}  # the table's name -> the name in `Item.columns`
-        for name in kinds:
+        # The table's name, the name in `Item.columns`, the kind, and the type of the cells that stay as they are.
+        self.columns: list[tuple[str, str, Kind, Kind]] = []
+        for name, kind in kinds.items():
             if name not in ITEM_COLUMNS and name != self.id_column:
-                self.names[name] = take_name(name, taken)
+                self.columns.append((name, take_name(name, taken), kind, None if kind is float else kind))
 
     def read_item(self, number: int, record: Record) -> Item | Failure:
         """Row `number`, from 1, as an Item, or as a Failure that says where it stands and what is wrong."""
@@ -93,7 +94,10 @@ class _Layout:
             if self.id_column and item_id is None:
                 raise ValueError(f"nothing in the column '{self.id_column}', which has the ids")
             image, picture = _find_picture(cells.get("image"), self.path.parent)
-            columns = {own: _convert(cells.get(name), self.kinds[name]) for name, own in self.names.items()}
+            columns = {
+                own: cell if type(cell := cells.get(name)) is plain else _convert(cell, kind)
+                for name, own, kind, plain in self.columns
+            }
             price = _convert(cells.get("price"), self.kinds.get("price"))
             if self.price_is_text:
                 text = None if price is None else _to_text(price)
@@ -201,6 +205,8 @@ def _to_text(value: Any) -> str:
 
 def _to_line(value: Any) -> str | None:
     """An id or another short text; 7.0 is 7, because a missing cell makes floats of a column's ids."""
+    if type(value) is str:
+        return value.strip() or None
     if isinstance(value, float):
         value = int(value) if value.is_integer() else value if math.isfinite(value) else None
     return None if value is None else _to_text(value).strip() or None
