@@ -699,15 +699,17 @@ def test_a_host_that_limits_the_rate_gives_everything_in_the_end(fetcher: Fetche
         return Reply(PICTURE) if window[second] <= 50 else Reply(status=429, headers={"Retry-After": "0"})
 
     with serve_web(limit) as web:
-        found = fetch_all(fetcher, [f"{web.address}/{n}.jpg" for n in range(400)])
+        found = fetch_all(fetcher, [f"{web.address}/{n}.jpg" for n in range(250)])
         assert all(isinstance(answer, Answer) for answer in found.values())
-        assert len(web.asked) < 1200
+        assert len(web.asked) < 800
 
 
 # Many at once
 
 
-def test_every_good_picture_of_a_bad_shop_arrives_once(fetcher: Fetcher) -> None:
+def test_every_good_picture_of_a_bad_shop_arrives_once(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "READ_SECONDS", 2.0)
+    monkeypatch.setattr(settings, "FETCH_SECONDS", 3.0)
     kinds = local.LATE_GOOD + local.BAD + local.STALLED
     replies, good, bad = make_pictures(2000, faulty=0.1, kinds=kinds, size=8_000)
     assert set(bad.values()) == {*local.BAD, *local.STALLED}
@@ -778,7 +780,9 @@ def test_stalled_answers_do_not_hold_up_their_own_host(fetcher: Fetcher, monkeyp
         assert web.most_under_way <= settings.HOST_CONNECTIONS + settings.HOST_SLOW + 4
 
 
-def test_there_are_limits_for_each_host_and_for_all(fetcher: Fetcher) -> None:
+def test_there_are_limits_for_each_host_and_for_all(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SLOW_SECONDS", 10.0)  # none makes room for another
+    lag = 2  # that the server may see as under way, while the client has begun the next
     most = 0
     webs: list[Web] = []
 
@@ -789,10 +793,11 @@ def test_there_are_limits_for_each_host_and_for_all(fetcher: Fetcher) -> None:
 
     with ExitStack() as stack:
         webs += [stack.enter_context(serve_web(count)) for _ in range(6)]
+        fetch_all(fetcher, [f"{webs[0].address}/{n}.jpg" for n in range(60)])
+        assert 0 <= webs[0].most_under_way - settings.HOST_CONNECTIONS <= lag
         fetch_all(fetcher, [f"{web.address}/{n}.jpg" for n in range(60) for web in webs])
-        most_of_one = max(web.most_under_way for web in webs)
-        assert settings.HOST_CONNECTIONS * 0.75 <= most_of_one <= settings.HOST_CONNECTIONS
-        assert settings.CONNECTIONS * 0.75 <= most <= settings.CONNECTIONS
+        assert max(web.most_under_way for web in webs) <= settings.HOST_CONNECTIONS + lag
+        assert settings.CONNECTIONS * 0.75 <= most <= settings.CONNECTIONS + lag
 
 
 def test_a_source_without_end_is_read_as_far_as_needed(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -843,7 +848,7 @@ def test_memory_does_not_grow_with_what_is_fetched(monkeypatch: pytest.MonkeyPat
         finally:
             tracemalloc.stop()
             server.kill()
-    assert size > 100 * 2**20
+    assert size > 50 * 2**20
     # 8 MB, 256 KB of each of 16 connections, and one picture that is put together and one that is looked at
     assert peak < 20 * 2**20
 

@@ -67,6 +67,7 @@ class Item:
             "currency": self.currency,
             "attributes": labels_to_dict(self.attributes),
             "columns": dict(self.columns),
+            "box": [self.box.left, self.box.top, self.box.right, self.box.bottom] if self.box else None,
         }
 
 
@@ -82,7 +83,8 @@ def labels_to_dict(attributes: Mapping[str, Sequence[Label]]) -> dict[str, list[
 class Failure:
     """One entry of the ledger: an item that did not get in, the step that it failed at, and why, in one line.
 
-    `step` is "read" (the source's row), "picture" (opening it) or "store" (its columns do not fit the catalog's).
+    `step` is "read" (the source's row), "fetch" (its URL), "picture" (opening it), "store" (its columns do not fit
+    the catalog's) or "skip" (the source leaves it out on purpose).
     """
 
     item_id: str

@@ -92,6 +92,7 @@ MAX_FRAGMENTS = 16  # small pieces of a table; past it they are joined: reading 
 FRAGMENT_ROWS = 65_536  # of a joined piece; a full one is not written again
 VECTOR_ROWS = 5_000  # from here on the embeddings have an index; a search of fewer reads them all, in 5 ms
 TAIL_ROWS = 2_000  # new rows outside the index, which a search reads one by one; past it they are brought in
+READ_ROWS = 256  # that are read at once where all are read, with thumbnails of 10 KB
 INDEX_ROWS = 50_000  # from here on a lookup by item_id is faster with an index than by a scan
 KEEP_VERSIONS = 10  # minutes that a replaced version stays for those who still read it
 LEASE_SECONDS = 30.0  # on an object store, after which the turn of a writer that died goes to the next
@@ -134,4 +135,7 @@ REPORT_LISTED = 1_000  # labels of one group in the report
 
 # Demo
 DEMO_ITEMS = 420  # drawn and indexed in well under half a minute on two cores
+# CC0; the archive that the repository's host makes of alexeygrigorev/clothing-dataset
+DEMO_ARCHIVE = "https://codeload.github.com/alexeygrigorev/clothing-dataset/zip/refs/heads/master"
+MAX_ARCHIVE = 4 * 2**30  # bytes of it, packed and unpacked
 DEMO_PHOTOS = ("dress", "shirt", "hoodie", "skirt", "sneakers", "handbag")  # one photo of each to search with

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -61,7 +61,7 @@ class Fetcher:
 
     def fetch_ahead(
         self, entries: Iterable[T], ask: Callable[[T], tuple[str, str] | None]
-    ) -> Iterator[tuple[T, Answer | FetchError | None]]:
+    ) -> Generator[tuple[T, Answer | FetchError | None]]:
         """The pictures of a source, many at once: each entry with its answer or error, in the order they get ready.
 
         `ask` gives an entry's URL and validator, or None for one that needs no fetching and comes back with None at

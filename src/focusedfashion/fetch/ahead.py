@@ -12,7 +12,7 @@ import heapq
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Generic, TypeVar
@@ -115,7 +115,8 @@ class Ahead(Generic[T]):
 
     def run(
         self, entries: Iterable[T], ask: Callable[[T], tuple[str, str] | None]
-    ) -> Iterator[tuple[T, Answer | FetchError | None]]:
+    ) -> Generator[tuple[T, Answer | FetchError | None]]:
+        """See `Fetcher.fetch_ahead`."""
         source = iter(entries)
         more = True
         self._watch.add(self)
@@ -211,8 +212,13 @@ class Ahead(Generic[T]):
             self._work.notify()
         elif len(self._threads) < settings.CONNECTIONS + settings.MAX_SLOW:
             thread = threading.Thread(target=self._run_worker, name="focusedfashion-fetch", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more of them
+                if not self._threads:
+                    raise
+            else:
+                self._threads.append(thread)
 
     def _begin(self, lane: _Lane, queue: deque[_Job[T]]) -> tuple[_Job[T], Attempt]:
         job = queue.popleft()
@@ -245,7 +251,7 @@ class Ahead(Generic[T]):
             for other in lane.aside:
                 if other.attempt is not None and not other.cut and lane.may_cut(other, now - other.attempt.started):
                     other.cut = True
-                    other.attempt.end("it took too long")
+                    other.attempt.dismiss("it took too long")
                     break
 
     def _settle(self, job: _Job[T], outcome: Answer | BaseException) -> None:
@@ -271,9 +277,9 @@ class Ahead(Generic[T]):
             self._queue(job)
             return
         if isinstance(outcome, Trouble):
-            # While a host is in trouble and others of its URLs wait their turn, it is not this URL that is at fault.
-            if not (outcome.busy or not outcome.reached) or not lane.host.in_trouble or not lane.untried:
-                request.tries += 1
+            # A host in trouble, while others of its URLs wait for their first try: this URL is not at fault.
+            spared = (outcome.busy or not outcome.reached) and lane.host.in_trouble and lane.untried > 0
+            request.tries += not spared
             wait = plan_retry(outcome, max(1, request.tries))
             job.late = job.late or outcome.late
             if wait is not None:
@@ -338,7 +344,7 @@ class Ahead(Generic[T]):
                 condition.notify_all()
         self._watch.remove(self)
         for attempt in attempts:
-            attempt.end("stopped")
+            attempt.dismiss("stopped")
         end = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))

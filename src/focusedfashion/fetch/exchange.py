@@ -76,7 +76,7 @@ def exchange(request: Request, attempt: Attempt, pools: Pools, hosts: Hosts, tak
                 answer = _ask(request, place, attempt, pools, take)
         except Trouble as trouble:
             # A URL that is tried again because it failed says nothing new of its host by failing again.
-            if not request.tries or not trouble.of_host:
+            if not attempt.dismissed and not (request.tries and trouble.of_host):
                 hosts.note(site, started, trouble)
             raise
         hosts.note(site, started)
@@ -118,6 +118,7 @@ def _ask(
             raise
         return Answer(b"", _read_validator(place, response), place.url, *_read_type(response))
     _dismiss(response)
+    attempt.check()  # a head that was cut off may look like a whole one
     if status == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
         return Answer(None, _read_validator(place, response) or request.validator, place.url, *_read_type(response))
     if status in _REDIRECTS and (location := response.headers.get("location")):
@@ -176,10 +177,9 @@ def _read_raw(most: int, response: urllib3.BaseHTTPResponse, attempt: Attempt) -
         if received > most:
             raise _too_large(most)
         yield raw
+    attempt.check()  # a body without a declared length ends like that, too
     if not received and declared is None and not response.chunked:  # perhaps not even the head was whole
         raise Trouble("the answer broke off before its end", again=True)
-    if attempt.ended:  # a body without a declared length ends like that, too
-        raise Trouble(attempt.ended, again=True, late=True)
     yield b""
 
 
@@ -202,19 +202,20 @@ class _Unzipping:
         """`raw` is the next piece, empty at the end."""
         if not raw and not self._zip.eof:
             raise Trouble("the compressed answer broke off", again=True)
-        while raw or not self._zip.eof:
-            if self._zip.eof:  # a further member
-                raw = raw.lstrip(b"\0")
-                self._zip = zlib.decompressobj(wbits=31) if raw else self._zip
+        full = False
+        while raw or full:
+            if self._zip.eof:
+                if not raw.startswith(b"\x1f"):  # no further member, but padding
+                    return
+                self._zip = zlib.decompressobj(wbits=31)
             try:
                 piece = self._zip.decompress(raw, _PIECE)
             except zlib.error:
                 raise Trouble("the compressed answer is damaged", again=True) from None
-            raw = self._zip.unused_data if self._zip.eof else self._zip.unconsumed_tail
             if piece:
                 yield piece
-            elif not raw:
-                break
+            raw = self._zip.unused_data if self._zip.eof else self._zip.unconsumed_tail
+            full = len(piece) == _PIECE and not self._zip.eof  # there may be more to come from what is in already
 
 
 def _check_picture(start: bytes, response: urllib3.BaseHTTPResponse) -> None:
@@ -255,8 +256,7 @@ def _judge(response: urllib3.BaseHTTPResponse) -> Trouble:
 
 def _explain(error: Exception, attempt: Attempt, *, reached: bool) -> Trouble:
     """What went wrong on the wire, in words."""
-    if attempt.ended:
-        return Trouble(attempt.ended, again=True, late=True, reached=reached)
+    attempt.check(reached)
     if isinstance(error, TimeoutError):
         return Trouble("the server was silent for too long", again=True, late=True, reached=reached)
     # urllib3 wraps what the standard library raised.

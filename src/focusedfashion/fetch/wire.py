@@ -41,6 +41,7 @@ class Attempt:
         self.started = time.monotonic()
         self.deadline = self.started + settings.FETCH_SECONDS
         self.ended = ""  # why it was cut off
+        self.dismissed = False  # it was cut off for no fault of the server
         self.grow: Callable[[int], None] | None = None  # asked before more than the first piece of a body is read
         self._bytes = most + _HEAD_BYTES
         self._socket: _Counting | None = None
@@ -63,17 +64,26 @@ class Attempt:
             if self.ended:
                 _shut(held)
 
-    def end(self, reason: str) -> None:
-        """Cuts the try off, from any thread."""
-        with self._lock:
-            self.ended = self.ended or reason
-            if self._socket is not None:
-                _shut(self._socket)
+    def dismiss(self, reason: str) -> None:
+        """Cuts the try off from another thread, for no fault of the server."""
+        self.dismissed = True
+        self._end(reason)
 
     def tick(self, now: float) -> None:
         """Cuts the try off when its time has run out."""
         if now > self.deadline and not self.ended:
-            self.end(f"it was not done after {now - self.started:.0f} seconds")
+            self._end(f"it was not done after {now - self.started:.0f} seconds")
+
+    def check(self, reached: bool = True) -> None:
+        """Raises Trouble if the try was cut off."""
+        if self.ended:
+            raise Trouble(self.ended, again=True, late=True, reached=reached)
+
+    def _end(self, reason: str) -> None:
+        with self._lock:
+            self.ended = self.ended or reason
+            if self._socket is not None:
+                _shut(self._socket)
 
 
 class Watched(Protocol):
@@ -224,8 +234,7 @@ def _connect(host: str, port: int) -> socket.socket:
             if not isinstance(error, OSError):
                 raise
             last = error
-    if attempt.ended:
-        raise Trouble(attempt.ended, again=True, late=True, reached=False)
+    attempt.check(reached=False)
     late = last is None or isinstance(last, TimeoutError)
     reason = f"no answer within {settings.CONNECT_SECONDS:g} seconds" if late else getattr(last, "strerror", "") or last
     raise Trouble(f"cannot connect to {host}:{port} ({reason})", again=True, late=late, reached=False)

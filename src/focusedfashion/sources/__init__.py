@@ -36,7 +36,9 @@ _SETS = {
     "imaterialist": ("imaterialist", "read_imaterialist"),
 }
 KINDS = (*_FEEDS, *_WEB, *_SETS)
-READABLE = f"a folder of pictures, a table ({', '.join(TABLE_ENDINGS)}) or KIND:LOCATION with a kind of {', '.join(KINDS)}"
+READABLE = (
+    f"a folder of pictures, a table ({', '.join(TABLE_ENDINGS)}) or KIND:LOCATION with a kind of {', '.join(KINDS)}"
+)
 
 # One letter before the colon is a Windows drive.
 _KIND = re.compile(r"([A-Za-z][\w-]+):(?!//)(.*)", re.DOTALL)
@@ -104,7 +106,7 @@ def _recognize(path: Path) -> str:
     names = {name.strip(' "').lower() for name in re.split(r"[,;\t]", text.partition("\n")[0].strip())}
     if ending == ".xml" or path.name.lower().endswith(".xml.gz") or {"image_link", "id"} <= names:
         return "google"
-    if {"handle", "title"} <= names and names & {"image src", "option1 name"} or "url handle" in names:
+    if ({"handle", "title"} <= names and names & {"image src", "option1 name"}) or "url handle" in names:
         return "shopify"
     if ending == ".json" and re.match(r'\{\s*"products"\s*:', text):
         return "shopify"
@@ -125,11 +127,11 @@ def _read_kind(kind: str, place: str, allow_private: bool) -> Entries:
     if kind in _FEEDS:
         read = _load("focusedfashion.sources", *_FEEDS[kind])
         if not _URL.match(place):
-            return _there(place) and read(Path(place))
+            return read(_find(place))
         return _read_download(read, place, allow_private)
     read = _load("focusedfashion.sources.datasets", *_SETS[kind])
     path, options = (place, {}) if Path(place).exists() else _split_options(kind, place, read)
-    return _there(path) and read(Path(path), **options)
+    return read(_find(path), **options)
 
 
 def _load(package: str, module: str, function: str) -> Callable[..., Entries]:
@@ -139,10 +141,10 @@ def _load(package: str, module: str, function: str) -> Callable[..., Entries]:
     return loaded
 
 
-def _there(place: str) -> bool:
+def _find(place: str) -> Path:
     if not place or not Path(place).exists():
         raise SourceError(f"'{place}': no such file or folder")
-    return True
+    return Path(place)
 
 
 def _split_options(kind: str, place: str, read: Callable[..., Entries]) -> tuple[str, Mapping[str, str]]:

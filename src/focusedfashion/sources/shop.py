@@ -324,8 +324,10 @@ class _Shop:
             what = _REASONS[name].format(most=f"{self._most_pages:,}", barren=settings.SHOP_BARREN)
             pages = "1 page" if left.count == 1 else f"{left.count:,} pages"
             examples = ", ".join(url[:300] for url in left.examples)
+            # What was left out before its turn may have products; what is none of them has not.
+            step = "read" if name in ("limit", "barren") else "skip"
             yield Failure(
-                f"{self._root} ({name})", "read", f"{self._root}: {pages} left out: {what}; for example {examples}"
+                f"{self._root} ({name})", step, f"{self._root}: {pages} left out: {what}; for example {examples}"
             )
 
     def _explain_nothing(self, left: list[Failure]) -> str:
