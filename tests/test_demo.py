@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from conftest import draw_garment as draw_picture
+from focusedfashion import settings
 from focusedfashion.cli import main
-from focusedfashion.demo import make_demo
+from focusedfashion.demo import fetch_photos, make_demo
+from focusedfashion.errors import SourceError
 from focusedfashion.sources.samples import draw_garment, list_garments
+from web import Reply, serve_web
 
 
 def start_demo(*arguments: str) -> subprocess.Popen[str]:
@@ -96,3 +102,36 @@ def test_demo_that_was_stopped_begins_anew(tmp_path: Path) -> None:
 def test_demo_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", str(tmp_path / "nowhere"), "-o", str(tmp_path / "demo")]) == 1
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_demo_of_photos_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("set-master/images.csv", "image,sender_id,label,kids\nabc-1,7,Dress,False\nabc-2,7,Hat,True\n")
+        archive.writestr("set-master/images/abc-1.jpg", draw_picture("red", 1))
+        archive.writestr("set-master/images/abc-2.jpg", draw_picture("blue"))
+        archive.writestr("../evil.jpg", b"x")
+        archive.writestr("set-master/images/../../evil.jpg", b"x")
+    with serve_web({"/set.zip": Reply(packed.getvalue())}) as web:
+        monkeypatch.setattr(settings, "DEMO_ARCHIVE", f"{web.address}/set.zip")
+        folder = tmp_path / "demo"
+        photos = fetch_photos(folder, allow_private=True)
+        assert fetch_photos(folder, allow_private=True) == photos
+        assert web.count("/set.zip") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["abc-1.jpg", "abc-2.jpg", "images.csv"]
+    demo = make_demo(folder, f"clothing-dataset:{photos}")
+    assert (demo.report.added, demo.report.failed) == (2, 0)
+    assert demo.catalog.item("abc-2").columns["label"] == "Hat"
+
+
+def test_demo_of_photos_that_cannot_be_had_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_web({"/set.zip": Reply(b"<html>no archive</html>")}) as web:
+        monkeypatch.setattr(settings, "DEMO_ARCHIVE", f"{web.address}/set.zip")
+        assert main(["demo", "--photos", "-o", str(tmp_path / "demo")]) == 1  # a private address
+        with pytest.raises(SourceError, match="no archive that can be read"):
+            fetch_photos(tmp_path / "demo", allow_private=True)
+    assert "error: " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["demo", "somewhere", "--photos"])

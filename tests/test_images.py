@@ -647,3 +647,126 @@ def test_fitting_keeps_the_whole_picture_and_pads_with_its_edges() -> None:
     scaled = rgb[round((224 - 149) / 2) :][:149]  # 48 x 32 becomes 224 x 149
     check_areas(scaled, tolerance=5)
     assert np.array_equal(source, np.asarray(draw(48, 32)))
+
+
+# A box
+
+
+def draw_plan(width: int, height: int) -> Image.Image:
+    """Each pixel says where it is: red grows to the right, green downwards; smooth, so that a JPEG keeps it."""
+    plan = np.full((height, width, 3), 90, np.uint8)
+    plan[..., 0] = np.linspace(0, 255, width).round()
+    plan[..., 1] = np.linspace(0, 255, height).round()[:, None]
+    return Image.fromarray(plan)
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "expected"),  # the box's longer side decides: 640 px or more where the original has them
+    [
+        ((2000, 1500), (100, 200, 500, 500), (300, 400)),  # the picture would be halved, the box must not be
+        ((2000, 1500), (0, 0, 1279, 1500), (750, 640)),  # half of 1,500
+        ((1900, 700), (500, 100, 1780, 600), (250, 640)),
+        ((1900, 700), (500, 100, 1779, 600), (500, 1279)),
+        ((96, 6000), (16, 40, 80, 5640), (700, 8)),
+        ((800, 600), (10, 20, 30, 25), (5, 20)),
+    ],
+)
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_box_is_cut_out_and_reduced_by_its_own_size(
+    format: str, size: tuple[int, int], box: tuple[int, int, int, int], expected: tuple[int, int]
+) -> None:
+    plan = draw_plan(*size)
+    options = {"quality": 95, "subsampling": 0} if format == "JPEG" else {"compress_level": 1}
+    rgb = open_image(encode(plan, format, **options), box)
+    assert rgb.shape == (*expected, 3)
+    assert is_close(rgb, plan.crop(box).resize(rgb.shape[1::-1], Image.Resampling.BOX), 4)
+
+
+@pytest.mark.parametrize("side", [639, 1279, 1280, 1001, 1918, 2561, 5121])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_box_around_the_whole_picture_changes_nothing(format: str, side: int) -> None:
+    data = encode(draw_plan(side, side // 3), format)
+    assert np.array_equal(open_image(data, (0, 0, side, side // 3)), open_image(data))
+    assert np.array_equal(open_image(data, (-5.0, -0.1, side + 0.1, float("inf"))), open_image(data))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_a_box_is_one_of_the_upright_picture(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(_store(np.asarray(draw(96, 64)), orientation)))
+    data = encode(stored, format, exif=exif)
+    for box, color in (((2, 2, 46, 30), RED), ((50, 2, 94, 30), GREEN), ((2, 34, 46, 62), BLUE)):
+        rgb = open_image(data, box)
+        assert rgb.shape == (28, 44, 3)
+        assert is_close(rgb.mean(axis=(0, 1)), color, 12)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_box_of_a_large_jpeg_that_is_turned(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    plan = draw_plan(1501, 2803)
+    stored = Image.fromarray(np.ascontiguousarray(_store(np.asarray(plan), orientation)))
+    data = encode(stored, "JPEG", exif=exif, quality=95)
+    box = (0, 1000, 1501, 2401)
+    rgb = open_image(data, box)
+    assert abs(rgb.shape[0] - 700) <= 1
+    assert abs(rgb.shape[1] - 751) <= 1
+    assert is_close(rgb, plan.crop(box).resize(rgb.shape[1::-1], Image.Resampling.BOX), 4)
+    # 2,000 px high, but clipped to 700: halving it would leave 350
+    assert open_image(data, (500, 2103, 600, 4103)).shape == (700, 100, 3)
+
+
+def test_a_box_is_clipped_and_never_empty() -> None:
+    pixels = np.asarray(draw())
+    for picture in (encode(draw(), "PNG"), pixels):
+        assert np.array_equal(open_image(picture, (-10, -10, 5, 4)), pixels[:4, :5])
+        assert np.array_equal(open_image(picture, (40, 30, 1e9, 1e9)), pixels[30:, 40:])
+        assert np.array_equal(open_image(picture, (4.4, 2.6, 7.6, 9.4)), pixels[3:9, 4:8])
+        assert np.array_equal(open_image(picture, (47.8, 31.8, 48, 32)), pixels[31:, 47:])
+        assert open_image(picture, (5, 5, 5.01, 5.01)).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (48, 0, 60, 10),
+        (-9, 0, 0, 10),
+        (0, 32, 10, 40),
+        (0, -5, 10, -1),
+        (20, 5, 10, 9),
+        (5, 5, 5, 9),
+        (float("nan"), 0, 9, 9),
+        (0, 0, 9, float("nan")),
+    ],
+)
+def test_a_box_outside_of_the_picture_is_refused(tmp_path: Path, box: tuple[float, float, float, float]) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(draw(), "JPEG"))
+    says = r"nothing of the box \(.*\) lies in the picture of 48 x 32 pixels"
+    for picture in (path, encode(draw(), "PNG"), np.asarray(draw())):
+        with pytest.raises(PictureError, match=says) as caught:
+            open_image(picture, box)
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).startswith(f"{path}: " if picture is path else "nothing")
+
+
+def test_the_colors_of_a_box_are_those_of_the_picture() -> None:
+    """A palette, transparency, a profile and what is white are kept when a part is cut out."""
+    palette = Image.new("P", (8, 8))
+    palette.putpalette([*RED, *BLUE])
+    palette.paste(1, (4, 0, 8, 8))
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
+    ramp = np.linspace(0, 1e5, 64, dtype=np.int32).reshape(8, 8)  # more than 16 bits: the lightest pixel is white
+    profile = make_profile(DISPLAY_P3, "A phone's wide gamut")
+    for data in (
+        encode(palette, "GIF", transparency=0),
+        encode(palette, "PNG", transparency=0),
+        encode(clear, "PNG"),
+        encode(Image.fromarray(ramp), "TIFF"),
+        encode(Image.new("RGB", (8, 8), (200, 100, 100)), "PNG", icc_profile=profile),
+        encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"),
+    ):
+        assert np.array_equal(open_image(data, (2, 1, 7, 5)), open_image(data)[1:5, 2:7])

@@ -95,7 +95,7 @@ def test_a_second_run_decodes_nothing(store: Store, index: Index, monkeypatch: p
     before = read_item(store, "item-004")
     embedding = store.read_row("item-004").column("embedding")[0].as_py()
 
-    def refuse(picture: object) -> None:
+    def refuse(*picture: object) -> None:
         raise AssertionError("an unchanged picture was decoded")
 
     monkeypatch.setattr(indexing, "decode_image", refuse)

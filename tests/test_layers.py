@@ -66,6 +66,9 @@ AT_HOME = {
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
+    "selectolax": {"sources"},
+    "protego": {"sources"},
+    "urllib3": {"fetch"},
     "rich": {"cli", "report", "training"},
 }
 

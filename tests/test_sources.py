@@ -63,8 +63,10 @@ def test_importing_the_sources_does_not_load_pyarrow() -> None:
         ("nowhere.csv", "'nowhere.csv': no such file or folder"),
         ("", "no such file or folder"),
         ("a\0b.csv", "no such file or folder"),
-        ("google:feed.xml", "'google:' of 'google:feed.xml' is no known kind"),
-        ("https://shop.example/feed.csv", "'https:' of 'https://shop.example/feed.csv' is no known kind"),
+        ("goggle:feed.xml", "'goggle:' of 'goggle:feed.xml' is no known kind"),
+        ("google:feed.xml", "'feed.xml': no such file or folder"),
+        ("https://shop.example/feed.csv", "needs its kind before it: google:, shopify:, page: or shop:"),
+        ("imaterialist:nowhere.json?row=1", "imaterialist has no option 'row'; it has split, rows, labels, drop"),
     ],
 )
 def test_a_place_that_is_not_there_is_an_error_of_the_call(location: str, says: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         EncoderError,
         EncoderMismatch,
         FashionError,
+        FetchError,
         ItemNotFound,
         MissingExtra,
         PictureError,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
         SourceError,
     )
     from focusedfashion.indexing import IndexReport
-    from focusedfashion.items import Failure, Item, Label, Match, Matches
+    from focusedfashion.items import Box, Failure, Item, Label, Match, Matches
+    from focusedfashion.report import Report, make_report, write_report
     from focusedfashion.sources import read_source
 
 __version__ = "0.1.0"
@@ -44,6 +46,7 @@ _HOMES = {
         "EncoderError",
         "EncoderMismatch",
         "FashionError",
+        "FetchError",
         "ItemNotFound",
         "MissingExtra",
         "PictureError",
@@ -52,12 +55,14 @@ _HOMES = {
         "SourceError",
     ),
     "indexing": ("IndexReport",),
-    "items": ("Failure", "Item", "Label", "Match", "Matches"),
+    "items": ("Box", "Failure", "Item", "Label", "Match", "Matches"),
+    "report": ("Report", "make_report", "write_report"),
     "sources": ("read_source",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Box",
     "Catalog",
     "CatalogError",
     "CatalogInfo",
@@ -68,6 +73,7 @@ __all__ = [
     "Encoding",
     "Failure",
     "FashionError",
+    "FetchError",
     "IndexReport",
     "Item",
     "ItemNotFound",
@@ -78,10 +84,13 @@ __all__ = [
     "PictureError",
     "QueryError",
     "RecipeError",
+    "Report",
     "SourceError",
     "__version__",
     "load_encoder",
+    "make_report",
     "read_source",
+    "write_report",
 ]
 
 

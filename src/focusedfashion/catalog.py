@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from focusedfashion import settings
@@ -61,14 +61,26 @@ class Catalog:
         source: Iterable[Item | Failure],
         *,
         retry_failed: bool = False,
+        sync: bool = False,
+        allow_private: bool = False,
         on_progress: Callable[[IndexReport], None] | None = None,
     ) -> IndexReport:
         """Brings the items of a source (see `read_source`) into the catalog; makes it if there is none.
 
-        Items that failed are in `failures()`, with the reason. `retry_failed` takes only those from the source.
+        Items that failed are in `failures()`, with the reason. `retry_failed` takes only those from the source. `sync`
+        removes the items that the source does not name, unless it has rows that could not be read. Pictures by URL are
+        fetched, from private networks only with `allow_private`.
         `on_progress` is called after each batch with the report so far.
         """
-        return index_items(source, self.encoder, self._store, retry_failed=retry_failed, on_progress=on_progress)
+        return index_items(
+            source,
+            self.encoder,
+            self._store,
+            retry_failed=retry_failed,
+            sync=sync,
+            allow_private=allow_private,
+            on_progress=on_progress,
+        )
 
     def search(
         self,
@@ -113,6 +125,13 @@ class Catalog:
     def item(self, item_id: str) -> Item:
         """The item of this id. Raises ItemNotFound."""
         return read_items(self._store.read_row(item_id))[0]
+
+    def items(self) -> Iterator[Item]:
+        """All items as of now, in no order, each with its thumbnail's bytes as `picture`."""
+        for rows in self._store.read_all():
+            thumbnails = rows.column("thumbnail").to_pylist()
+            for item, thumbnail in zip(read_items(rows), thumbnails, strict=True):
+                yield replace(item, picture=thumbnail)
 
     def thumbnail(self, item_id: str) -> bytes:
         """The item's picture, at most 320 px large, as JPEG. Raises ItemNotFound."""

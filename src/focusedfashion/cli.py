@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from focusedfashion.items import Item, Matches
 
 _DEMO_HELP = "where its files go, and are found again (default: %(default)s)"
+_SOURCE_HELP = "a folder, a table or KIND:LOCATION (see the guide)"
+_PRIVATE_HELP = "let URLs lead to this machine and into private networks"
+_LABEL_HELP = "a column that holds labels (default: columns whose values repeat)"
+_REPORT_HELP = "the page (default: report.html; with --json none)"
+_OPEN_HELP = "open at most N pictures, an even sample; 0 opens none (default: %(default)s)"
 _PROGRESS_SECONDS = 15.0  # between two lines of progress where stderr is no terminal
 
 
@@ -44,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.run is run_search and (args.image is None) == (args.like is None):
         parser.error("search needs either IMAGE or --like ITEM_ID")
+    if args.run is run_demo and args.photos and args.source:
+        parser.error("demo takes either a SOURCE or --photos")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title must not end the program on a terminal without its letters
@@ -147,10 +154,12 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = add_verb("index", run_index, "bring the items of sources into a catalog, which is made if need be")
     verb.add_argument("catalog", metavar="CATALOG", help="the catalog's folder")
-    verb.add_argument("sources", metavar="SOURCE", nargs="+", help="a folder of pictures or a table")
+    verb.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE_HELP)
     verb.add_argument("--encoder", metavar="E", help="builtin or a saved encoder's folder (default: the catalog's)")
     verb.add_argument("--id-column", metavar="C", help="the column of a table that has the ids")
     verb.add_argument("--retry-failed", action="store_true", help="take only the items that failed before")
+    verb.add_argument("--sync", action="store_true", help="remove the items that the sources do not name any more")
+    verb.add_argument("--allow-private", action="store_true", help=_PRIVATE_HELP)
 
     verb = add_verb("search", run_search, "find the items that look most like a picture")
     verb.add_argument("catalog", metavar="CATALOG")
@@ -174,6 +183,12 @@ def make_parser() -> argparse.ArgumentParser:
     verb = add_verb("failures", run_failures, "list the items that did not get into a catalog, and why")
     verb.add_argument("catalog", metavar="CATALOG")
 
+    verb = add_verb("report", run_report, "write one page about what is in a source or a catalog, and what harms it")
+    verb.add_argument("source", metavar="SOURCE_OR_CATALOG", help=_SOURCE_HELP + ", or a catalog")
+    verb.add_argument("-o", "--output", metavar="FILE", type=Path, help=_REPORT_HELP)
+    verb.add_argument("--label", metavar="COLUMN", action="append", default=[], help=_LABEL_HELP)
+    verb.add_argument("--pictures", metavar="N", type=_parse_count, default=settings.REPORT_PICTURES, help=_OPEN_HELP)
+
     verb = add_verb("train", run_train, "train an encoder by a recipe; a stopped run goes on where it was")
     verb.add_argument("recipe", metavar="RECIPE", help="a TOML file, or builtin: the recipe of the encoder that ships")
     verb.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the folder of the saved encoder")
@@ -185,18 +200,55 @@ def make_parser() -> argparse.ArgumentParser:
     add_address(verb)
 
     verb = add_verb("demo", run_demo, "index drawn garments, or a source of your own, and serve them", json=False)
-    verb.add_argument("source", metavar="SOURCE", nargs="?", help="a folder or a table (default: drawn garments)")
+    verb.add_argument("source", metavar="SOURCE", nargs="?", help=_SOURCE_HELP + " (default: drawn garments)")
+    verb.add_argument("--photos", action="store_true", help="fetch 5,000 photos of people's clothes instead (CC0)")
     verb.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("focusedfashion-demo"), help=_DEMO_HELP)
     add_address(verb)
     return parser
 
 
+def run_report(args: argparse.Namespace) -> int:
+    from focusedfashion.report import make_report, write_report
+
+    try:
+        ff.Catalog(args.source).info()
+        is_catalog = True
+    except ff.CatalogError:
+        is_catalog = False
+    entries: Iterator[Item | ff.Failure]
+    if is_catalog:
+        catalog = ff.Catalog(args.source)
+        entries = chain(catalog.items(), catalog.failures())
+    else:
+        entries = ff.read_source(args.source)
+    name = Path(args.source.rstrip("/")).name or args.source
+    report = make_report(entries, name, labels=args.label, pictures=args.pictures, thumbnails=is_catalog)
+    output = args.output or (None if args.json else Path("report.html"))
+    if output:
+        write_report(report, output)
+    if args.json:
+        _print_json(report.to_dict())
+        return 0
+    for finding in report.findings[:5]:
+        print(f"{finding.level:5} {_plain(finding.text)}")
+    print(f"{report.items:,} items, {len(report.findings):,} findings: {output}")
+    return 0
+
+
 def run_index(args: argparse.Namespace) -> int:
     catalog = ff.Catalog(args.catalog, encoder=args.encoder)
-    sources = [ff.read_source(source, id_column=args.id_column) for source in args.sources]
+    sources = [
+        ff.read_source(source, id_column=args.id_column, allow_private=args.allow_private) for source in args.sources
+    ]
     with _show_progress() as show:
         # As one source: an id that comes in two of them is a double id, not a change.
-        report = catalog.index(chain(*sources), retry_failed=args.retry_failed, on_progress=show)
+        report = catalog.index(
+            chain(*sources),
+            retry_failed=args.retry_failed,
+            sync=args.sync,
+            allow_private=args.allow_private,
+            on_progress=show,
+        )
     if args.json:
         _print_json(asdict(report))
     else:
@@ -296,15 +348,16 @@ def run_serve(args: argparse.Namespace) -> int:
 
 
 def run_demo(args: argparse.Namespace) -> int:
-    from focusedfashion.demo import make_demo
+    from focusedfashion.demo import fetch_photos, make_demo
     from focusedfashion.server.app import serve
 
-    demo = make_demo(args.output, args.source, tell=_tell)
+    source = f"clothing-dataset:{fetch_photos(args.output, _tell)}" if args.photos else args.source
+    demo = make_demo(args.output, source, tell=_tell)
     catalog = shlex.quote(demo.catalog.path)
     print(f"{_describe(demo.report, demo.catalog.path)} in {demo.report.seconds:.0f} s: the catalog is {catalog}")
     if not demo.catalog.info().items:
         return 1
-    print("try in another terminal, or drop one of these photos on the page:")
+    print("try in another terminal" + (", or drop one of these photos on the page:" if demo.photos else ":"))
     for photo in demo.photos[:3]:
         print(f"  {_own_name()} search {catalog} {shlex.quote(str(photo))}")
     print(f"  {_own_name()} info {catalog}")
@@ -318,6 +371,12 @@ def run_demo(args: argparse.Namespace) -> int:
 def _parse_k(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= settings.MAX_K:
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {settings.MAX_K}, not {text!r}")
+    return int(text)
+
+
+def _parse_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number from 0 on, not {text!r}")
     return int(text)
 
 
@@ -356,6 +415,7 @@ def _plain(text: str) -> str:
 
 def _describe(report: IndexReport, catalog: str) -> str:
     counts = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged, "failed": report.failed}
+    counts["removed"] = report.removed
     text = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     hint = f" (focusedfashion failures {shlex.quote(catalog)})" if report.failed else ""
     return (text or "nothing to index") + hint

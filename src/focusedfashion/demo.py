@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from focusedfashion import settings
 from focusedfashion.catalog import Catalog
 from focusedfashion.encoders import load_encoder
 from focusedfashion.errors import SourceError
+from focusedfashion.fetch import Fetcher
 from focusedfashion.indexing import IndexReport
 from focusedfashion.sources import read_source
 
@@ -23,6 +27,38 @@ class Demo:
     catalog: Catalog
     report: IndexReport
     photos: tuple[Path, ...]
+
+
+def fetch_photos(folder: Path, tell: Callable[[str], None] = lambda line: None, *, allow_private: bool = False) -> Path:
+    """The clothing-dataset (5,000 photos that people took of their own clothes, CC0) below `folder`, fetched once.
+
+    Its folder, as the source `clothing-dataset:` reads it. Raises FetchError where it cannot be had, SourceError.
+    """
+    photos = folder / "clothing"
+    if (photos / "images.csv").is_file():
+        return photos
+    part = _begin(photos)
+    tell(f"fetching {settings.DEMO_ARCHIVE}")
+    with Fetcher(allow_private=allow_private) as fetcher:
+        fetcher.download(settings.DEMO_ARCHIVE, part / "archive.zip", most=settings.MAX_ARCHIVE)
+    try:
+        with zipfile.ZipFile(part / "archive.zip") as archive:
+            for entry in archive.infolist():
+                # Below one folder that is named by the branch. No other name, so none that leads elsewhere.
+                name = re.fullmatch(r"[^/]+/(images\.csv|images/[\w-]+\.jpg)", entry.filename, re.IGNORECASE)
+                if name and entry.file_size <= settings.MAX_PICTURE_BYTES:
+                    target = part / name[1]
+                    target.parent.mkdir(exist_ok=True)
+                    target.write_bytes(archive.read(entry))
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise SourceError(
+            f"{settings.DEMO_ARCHIVE} is no archive that can be read ({error}); try again later"
+        ) from None
+    (part / "archive.zip").unlink()
+    if not (part / "images.csv").is_file():
+        raise SourceError(f"{settings.DEMO_ARCHIVE} has no images.csv any more: fetch the set by hand")
+    part.rename(photos)
+    return photos
 
 
 def make_demo(folder: Path, source: str | None = None, tell: Callable[[str], None] = lambda line: None) -> Demo:
@@ -43,7 +79,7 @@ def make_demo(folder: Path, source: str | None = None, tell: Callable[[str], Non
         name, location = "catalog", str(table)
     else:
         # Two folders of the same name are two catalogs.
-        path = Path(source).resolve()
+        path = Path(source.removeprefix("clothing-dataset:")).resolve()
         name, location = f"catalog-{path.stem}-{hashlib.sha1(str(path).encode()).hexdigest()[:6]}", source
     # By the encoder too: after an update of the package that brings another one, the demo begins a new catalog.
     catalog = Catalog(folder / f"{name}-{load_encoder('builtin').fingerprint[:6]}", encoder="builtin")

@@ -2,6 +2,7 @@
 
 FashionError
 ├── SourceError          a source cannot be read at all (a single bad row is a ledger entry, not an error)
+├── FetchError           a URL gives nothing that can be used
 ├── PictureError         one picture cannot be used
 ├── EncoderError         an encoder cannot be found, read or run
 │   └── EncoderMismatch  the catalog was indexed with another encoder
@@ -24,6 +25,10 @@ class FashionError(Exception):
 
 class SourceError(FashionError):
     """A source cannot be read at all."""
+
+
+class FetchError(FashionError):
+    """A URL gives nothing that can be used."""
 
 
 class PictureError(FashionError):

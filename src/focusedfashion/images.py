@@ -21,6 +21,7 @@ from focusedfashion.errors import MissingExtra, PictureError
 
 RGB = NDArray[np.uint8]
 Picture = bytes | str | os.PathLike[str] | RGB
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the whole upright picture
 Decoded = Image.Image  # as `decode_image` gives it: mode RGB, upright, reduced, without metadata
 
 # Only formats that people have photos in: Pillow's others (EPS, FITS, ...) are attack surface. A phone's MPO is opened
@@ -37,6 +38,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (5, 6, 7, 8)  # those that swap width and height
 
 # Pillow warns of large pictures (our own cap is lower) and of broken metadata (which we do without), and logs what it
 # then raises: lines between the user's own that nothing can be done about.
@@ -44,22 +46,29 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def open_image(picture: Picture) -> RGB:
-    """A picture -> RGB uint8 (height, width, 3), upright, its longer side reduced towards 640 px.
+def open_image(picture: Picture, box: Box | None = None) -> RGB:
+    """A picture, or its part in `box` -> RGB uint8 (height, width, 3), upright, its longer side reduced towards 640 px.
 
     Takes a path, the encoded bytes, or pixels (uint8 (h, w, 3), which are reduced in the same way). The reduction is
     by a whole factor that keeps the longer side at 640 px or more (a JPEG is decoded small by scaling its DCT, by 2, 4
     or 8), so a photo gives the same pixels wherever it is opened. EXIF rotation is applied, transparency is laid on
     white, wide-gamut and CMYK pictures with a color profile become sRGB, 16-bit becomes 8-bit, of an animation the
-    first frame counts. Raises PictureError with the reason in one line.
+    first frame counts.
+
+    A box is clipped to the picture, and then the box's longer side decides on the reduction, not the picture's.
+    Raises PictureError with the reason in one line, also where nothing of the box lies in the picture.
     """
     if isinstance(picture, np.ndarray):
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or 0 in picture.shape:
             raise PictureError(f"pixels must be uint8 (height, width, 3), not {picture.dtype} {picture.shape}")
+        if box is not None:
+            size = (picture.shape[1], picture.shape[0])
+            left, top, right, bottom = _to_pixels(_clip(box, size), size, size)
+            picture = np.ascontiguousarray(picture[top:bottom, left:right])
         return np.asarray(_reduce(Image.fromarray(picture))) if _reduction(*picture.shape[:2]) > 1 else picture
     data, name = read_bytes(picture), "" if isinstance(picture, bytes) else f"{picture}: "
     try:
-        return np.asarray(decode_image(data))
+        return np.asarray(decode_image(data, box))
     except PictureError as error:
         raise PictureError(f"{name}{error}") from None
 
@@ -130,7 +139,7 @@ def fit_image(picture: RGB | Decoded, width: int, height: int) -> RGB:
     return canvas
 
 
-def decode_image(data: bytes) -> Decoded:
+def decode_image(data: bytes, box: Box | None = None) -> Decoded:
     """Encoded bytes -> what `open_image` gives as an array, still as Pillow has it, which saves copying the pixels.
 
     Raises PictureError.
@@ -149,12 +158,26 @@ def decode_image(data: bytes) -> Decoded:
             width, height = image.size
             if width * height > settings.MAX_PIXELS:
                 raise PictureError(f"{width} x {height} pixels, {too_large}")
+            whole = None  # the size of the upright picture; for other formats than JPEG it shows only when loaded
             if image.format in ("JPEG", "MPO"):
                 # A scaled decode: Pillow picks the smallest of 1/1 to 1/8 whose sides are not below these.
-                scale = settings.WORKING_SIDE / max(width, height)
-                image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
+                if box is None:
+                    scale = settings.WORKING_SIDE / max(width, height)
+                    draft = (max(1, int(width * scale)), max(1, int(height * scale)))
+                else:
+                    whole = (height, width) if _read_orientation(image) in _SIDEWAYS else (width, height)
+                    left, top, right, bottom = _clip(box, whole)
+                    longer = max(right - left, bottom - top)
+                    factor = next((n for n in (8, 4, 2) if longer >= n * settings.WORKING_SIDE), 1)
+                    draft = (max(1, width // factor), max(1, height // factor))
+                image.draft("RGB", draft)
             image.load()
-            decoded = _reduce(_to_rgb(_turn_upright(image)))
+            upright = _turn_upright(image)
+            part = None
+            if box is not None:
+                whole = whole or upright.size
+                part = _to_pixels(_clip(box, whole), whole, upright.size)
+            decoded = _reduce(_to_rgb(upright, part))
             decoded.info = {}  # a comment in it would be written into the thumbnail
             return decoded
     except UnidentifiedImageError:
@@ -199,17 +222,44 @@ def _make_stamp(status: os.stat_result) -> str | None:
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     # Pillow's exif_transpose writes the metadata anew, which can fail, and copies the pixels in any case.
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # broken metadata does not make a broken picture
-        return image
+    orientation = _read_orientation(image)
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _read_orientation(image: Image.Image) -> int | None:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # broken metadata does not make a broken picture
+        return None
+
+
+def _clip(box: Box, size: tuple[int, int]) -> Box:
+    """The box's part within a picture of this (width, height). Raises PictureError where there is none."""
+    left, top, right, bottom = max(box[0], 0), max(box[1], 0), min(box[2], size[0]), min(box[3], size[1])
+    if left < right and top < bottom:
+        return left, top, right, bottom
+    place = ", ".join(f"{number:g}" for number in box)
+    raise PictureError(f"nothing of the box ({place}) lies in the picture of {size[0]} x {size[1]} pixels")
+
+
+def _to_pixels(box: Box, whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A clipped box of a picture of size `whole` -> whole pixels of the same picture at `size`, at least one by one."""
+    left, right = _scale(box[0], box[2], whole[0], size[0])
+    top, bottom = _scale(box[1], box[3], whole[1], size[1])
+    return left, top, right, bottom
+
+
+def _scale(start: float, end: float, whole: int, side: int) -> tuple[int, int]:
+    first = min(round(start * side / whole), side - 1)
+    return first, max(first + 1, round(end * side / whole))
+
+
+def _to_rgb(image: Image.Image, part: tuple[int, int, int, int] | None = None) -> Image.Image:
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         image = _to_8_bits(image)
+    if part is not None:  # not before: what is white depends on the whole picture
+        image = image.crop(part)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")

@@ -11,11 +11,13 @@ anything else has changed is written again without its picture.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -27,11 +29,14 @@ import pyarrow as pa
 
 from focusedfashion import settings
 from focusedfashion.encoders import Encoder
-from focusedfashion.errors import CatalogError, FashionError
+from focusedfashion.errors import CatalogError, FashionError, FetchError
+from focusedfashion.fetch import Fetcher
 from focusedfashion.images import RGB, decode_image, make_thumbnail, read_file, stamp_file
-from focusedfashion.items import Failure, Item
+from focusedfashion.items import Box, Failure, Item
 from focusedfashion.rows import Columns, Row, State, add_pictures, add_stamps, clean_text, make_rows, make_stamps
 from focusedfashion.store import Store, Writer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class IndexReport:
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    removed: int = 0
     seconds: float = 0.0
 
 
@@ -67,12 +73,17 @@ def index_items(
     store: Store,
     *,
     retry_failed: bool = False,
+    sync: bool = False,
+    allow_private: bool = False,
     on_progress: Callable[[IndexReport], None] | None = None,
 ) -> IndexReport:
     """Brings a source's items into a catalog, which is made if need be; `on_progress` hears of every batch.
 
     A source that yields nothing makes no catalog. Where it breaks off (an error, Ctrl-C), what is finished is
     committed before the exception goes on.
+
+    Pictures by URL are fetched; `allow_private` lets them lead into private networks. `sync` removes the items that the
+    source does not name, unless it has rows that could not be read: those may be the missing ones.
     """
     start = time.monotonic()
     entries = iter(source)
@@ -80,8 +91,10 @@ def index_items(
     if first is None:
         return IndexReport()
     with store.write(encoder) as writer:
-        run = _Run(encoder, store, writer, retry_failed, start, on_progress or (lambda report: None))
+        run = _Run(encoder, store, writer, retry_failed, allow_private, start, on_progress or (lambda report: None))
         run.take(chain([first], entries))
+        if sync:
+            run.remove_absent()
         writer.finish()
         return run.report()
 
@@ -103,9 +116,9 @@ def encode_batch(
         item_id = row.item.item_id
         state = known.get(item_id)
         try:
-            data, content, stamp = _read_picture(row.item.picture, state)
+            data, content, stamp = _read_picture(row, state)
             if state is None or content != state.content_hash:
-                picture = decode_image(data)
+                picture = decode_image(data, None if row.item.box is None else _place(row.item.box))
                 opened = _Opened(row, content, stamp, make_thumbnail(picture), encoder.fit(picture))
                 (added if state is None else updated).append(opened)
                 continue
@@ -152,17 +165,32 @@ def _correct(corrected: Sequence[tuple[Row, str | None]], types: Mapping[str, pa
     return add_stamps(make_rows(rows, types, now), stamps)
 
 
-def _read_picture(picture: Path | bytes | None, state: State | None) -> tuple[bytes, str, str | None]:
+def _read_picture(row: Row, state: State | None) -> tuple[bytes, str, str | None]:
     """-> (its bytes, b"" where its stamp says that they are the known ones; their hash; its stamp). PictureError."""
-    if picture is None:
-        raise FashionError("the source gives no picture for it")
+    picture, stamp = row.item.picture, row.picture_stamp
+    if picture is None and stamp is not None and state is not None:
+        return b"", state.content_hash, stamp
+    # One part of a picture is another picture than the next.
+    part = b"" if row.item.box is None else repr(_place(row.item.box)).encode()
     if isinstance(picture, bytes):
-        data, stamp = picture, None
-    elif state is not None and state.picture_stamp is not None and stamp_file(picture) == state.picture_stamp:
-        return b"", state.content_hash, state.picture_stamp
-    else:
+        data = picture
+    elif isinstance(picture, Path):
+        # The stamp says nothing of the part.
+        if state and state.picture_stamp is not None and not part and stamp_file(picture) == state.picture_stamp:
+            return b"", state.content_hash, state.picture_stamp
         data, stamp = read_file(picture)
-    return data, blake2b(data, digest_size=16).hexdigest(), stamp
+    else:
+        raise FashionError("the source gives no picture for it")
+    return data, blake2b(data + part, digest_size=16).hexdigest(), stamp
+
+
+def _place(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.right, box.bottom
+
+
+def _name_url(url: Any) -> str:
+    """The beginning of a stamp: what a server calls a picture means nothing for another address."""
+    return f"{blake2b(str(url).encode('utf-8', 'replace'), digest_size=8).hexdigest()} "
 
 
 @dataclass(slots=True)
@@ -187,12 +215,14 @@ class _Run:
         store: Store,
         writer: Writer,
         retry_failed: bool,
+        allow_private: bool,
         start: float,
         on_progress: Callable[[IndexReport], None],
     ) -> None:
         self._encoder = encoder
         self._writer = writer
         self._retry_failed = retry_failed
+        self._allow_private = allow_private
         self._start = start
         self._on_progress = on_progress
         self._known = store.list_states()
@@ -200,11 +230,12 @@ class _Run:
         self._columns = Columns(writer.schema)
         self._seen: set[str] = set()
         self._failed: set[str] = set()
+        self._unread = 0  # rows of the source that could not be read
         self._pending = _Pending()
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="focusedfashion-writer")
         self._commit: Future[None] | None = None  # the one under way
         self._committed = time.monotonic()  # when it began
-        self._counts = dict.fromkeys(("added", "updated", "unchanged", "failed"), 0)
+        self._counts = dict.fromkeys(("added", "updated", "unchanged", "failed", "removed"), 0)
 
     def report(self) -> IndexReport:
         return IndexReport(**self._counts, seconds=round(time.monotonic() - self._start, 3))
@@ -236,10 +267,7 @@ class _Run:
     def _read_batches(self, entries: Iterable[Item | Failure]) -> Iterator[list[Row]]:
         batch: list[Row] = []
         fill = 0.0
-        for entry in entries:
-            row = self._admit(entry)
-            if row is None:
-                continue
+        for row in self._read_rows(entries):
             batch.append(row)
             # A row that the catalog has is most likely unchanged, and then a small matter. The first batches are small,
             # so that the workers of a small source end together.
@@ -253,6 +281,50 @@ class _Run:
         if batch:
             yield batch
 
+    def _read_rows(self, entries: Iterable[Item | Failure]) -> Iterator[Row]:
+        """The rows to be encoded, with their pictures if those are to be had by URL only."""
+        rows = (row for entry in entries if (row := self._admit(entry)) is not None)
+        for row in rows:
+            if isinstance(row.item.picture, str):
+                # From the first URL on all go this way, which lets those pass that need no fetching.
+                with Fetcher(allow_private=self._allow_private) as fetcher:
+                    yield from self._fetch(fetcher, chain([row], rows))
+                return
+            yield row
+
+    def _fetch(self, fetcher: Fetcher, rows: Iterable[Row]) -> Iterator[Row]:
+        def ask(row: Row) -> tuple[str, str] | None:
+            url = row.item.picture
+            if not isinstance(url, str):
+                return None
+            state = self._known.get(row.item.item_id)
+            stamp = (state.picture_stamp or "") if state else ""
+            return url, stamp.removeprefix(_name_url(url)) if stamp.startswith(_name_url(url)) else ""
+
+        # A generator: closed so that Ctrl-C cuts off what is under way.
+        answers: Any = fetcher.fetch_ahead(rows, ask)
+        with closing(answers):
+            for row, answer in answers:
+                if answer is None:
+                    yield row
+                elif isinstance(answer, FetchError):
+                    self._fail(Failure(row.item.item_id, "fetch", str(answer)))
+                else:
+                    stamp = _name_url(row.item.picture) + answer.validator if answer.validator else None
+                    yield replace(row, item=replace(row.item, picture=answer.data), picture_stamp=stamp)
+
+    def remove_absent(self) -> None:
+        """Takes out what the source has not named."""
+        absent = [item_id for item_id in self._known if item_id not in self._seen and item_id not in self._failed]
+        if self._unread and absent:
+            _log.warning(
+                "nothing was removed: %s items are not in the source, but %s of its rows could not be read",
+                f"{len(absent):,}",
+                f"{self._unread:,}",
+            )
+        elif absent:
+            self._counts["removed"] = self._writer.remove(absent)
+
     def _admit(self, entry: Item | Failure) -> Row | None:
         """The entry as a row to be encoded; None where it is none: a failure, a double id, one not asked for."""
         item_id = clean_text(entry.item_id)
@@ -261,6 +333,7 @@ class _Run:
         if self._retry_failed and item_id not in self._ledger:
             return None
         if isinstance(entry, Failure):
+            self._unread += entry.step == "read"
             self._fail(entry)
             return None
         if item_id in self._seen:

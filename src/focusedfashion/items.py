@@ -17,11 +17,22 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, in pixels of the whole upright picture: left < right, top < bottom, the origin top left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One row of a catalog: what a source yields and what a match shows.
 
     `image` is the picture's reference as the source gave it (a path, or "" for bytes without a name); `picture` is
-    where the picture comes from while the item is on its way into a catalog, and None afterwards. `product_id` is the
+    where the picture comes from (a path, a URL as str, or its bytes) while the item is on its way into a catalog, and
+    None afterwards. `box` is the garment's part of the picture, None where it is the whole. `product_id` is the
     item's own id unless the source knows better. `columns` are the source's own columns under their own names.
     `attributes` maps each attribute group of the encoder to the labels that passed their thresholds, best first.
     """
@@ -36,7 +47,8 @@ class Item:
     currency: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Sequence[Label]] = field(default_factory=dict)
-    picture: Path | bytes | None = field(default=None, repr=False, compare=False)
+    box: Box | None = None
+    picture: Path | str | bytes | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.product_id:
@@ -55,6 +67,7 @@ class Item:
             "currency": self.currency,
             "attributes": labels_to_dict(self.attributes),
             "columns": dict(self.columns),
+            "box": [self.box.left, self.box.top, self.box.right, self.box.bottom] if self.box else None,
         }
 
 
@@ -70,7 +83,8 @@ def labels_to_dict(attributes: Mapping[str, Sequence[Label]]) -> dict[str, list[
 class Failure:
     """One entry of the ledger: an item that did not get in, the step that it failed at, and why, in one line.
 
-    `step` is "read" (the source's row), "picture" (opening it) or "store" (its columns do not fit the catalog's).
+    `step` is "read" (the source's row), "fetch" (its URL), "picture" (opening it), "store" (its columns do not fit
+    the catalog's) or "skip" (the source leaves it out on purpose).
     """
 
     item_id: str

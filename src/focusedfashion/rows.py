@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from focusedfashion.encoders import AttributeGroup, Encoder, Encoding
 from focusedfashion.errors import CatalogError
-from focusedfashion.items import Item, Label
+from focusedfashion.items import Box, Item, Label
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -33,11 +33,14 @@ _FACTS = [
 ]
 _FACT_NAMES = [field.name for field in _FACTS]
 _MAX_LAYOUTS = 256  # that are kept; a source in which every row has columns of its own would fill the memory
+# left, top, right, bottom in pixels of the whole upright picture; null where the item is all of it
+_BOX = pa.field("box", pa.list_(pa.float64()))
 # Of use to this package only: not listed where a person is told what a filter can name.
 INTERNAL = ("content_hash", "row_hash", "picture_stamp", "thumbnail", "embedding")
 # `colors` is kept free: the design has it, a later version fills it.
-OWN = ("item_id", *_FACT_NAMES, *INTERNAL, "attributes", "colors", "added_at", "updated_at")
+OWN = ("item_id", *_FACT_NAMES, "box", *INTERNAL, "attributes", "colors", "added_at", "updated_at")
 
+_TEXTS = pa.list_(pa.string())
 _PLAIN_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 _KINDS = {
     pa.bool_(): "true or false",
@@ -54,6 +57,7 @@ def make_schema(encoder: Encoder) -> pa.Schema:
     fields = [
         pa.field("item_id", pa.string(), nullable=False),
         *_FACTS,
+        _BOX,
         pa.field("content_hash", pa.string()),
         pa.field("row_hash", pa.string()),
         pa.field("picture_stamp", pa.string()),
@@ -71,17 +75,23 @@ def make_schema(encoder: Encoder) -> pa.Schema:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An item on its way in: `values` by the catalog's column names; `row_hash` is of all that is not its picture."""
+    """An item on its way in: `values` by the catalog's column names; `row_hash` is of all that is not its picture.
+
+    `picture_stamp` is of a picture that came from a URL; the item's picture then is its bytes, or None where the server
+    says that they are those of the catalog.
+    """
 
     item: Item
     values: Mapping[str, Any]
     row_hash: str
+    picture_stamp: str | None = None
 
 
 class State(NamedTuple):
     """By what a catalog knows an item again: hashes of its picture's bytes and of its row, the picture's file.
 
-    `picture_stamp` (see `images.stamp_file`) is of a file that held these bytes; None where none is known.
+    `picture_stamp` (see `images.stamp_file`) is of a file that held these bytes, or what a server calls them; None
+    where none is known.
     """
 
     content_hash: str
@@ -169,8 +179,15 @@ def make_rows(rows: Sequence[Row], types: Mapping[str, pa.DataType], now: dateti
         values = [row.values.get(name) for row in rows]
         if type_ == pa.float64():
             values = [None if value is None else float(value) for value in values]
+        elif type_ == pa.string():
+            values = [", ".join(value) if isinstance(value, list) else value for value in values]
+        elif type_ == _TEXTS:
+            values = [[value] if isinstance(value, str) else value for value in values]
         arrays.append(pa.array(values, type_))
     fields = [pa.field("item_id", pa.string(), nullable=False), *(pa.field(*column) for column in columns.items())]
+    boxes = [None if (box := row.item.box) is None else [box.left, box.top, box.right, box.bottom] for row in rows]
+    fields.append(_BOX)
+    arrays.append(pa.array(boxes, _BOX.type))
     fields += [pa.field("row_hash", pa.string()), pa.field("updated_at", _TIME)]
     arrays += [pa.array([row.row_hash for row in rows], pa.string()), pa.repeat(pa.scalar(now, _TIME), len(rows))]
     return pa.table(arrays, schema=pa.schema(fields))
@@ -211,13 +228,14 @@ def _make_labels(group: AttributeGroup, scores: NDArray[np.float32]) -> pa.Struc
 def read_items(table: pa.Table) -> list[Item]:
     """Rows of a catalog -> Items, with the source's own columns in the order in which the catalog met them."""
     names = [name for name in table.column_names if name not in OWN and not name.startswith("_")]
-    wanted = ["item_id", *_FACT_NAMES, *names] + [name for name in ("attributes",) if name in table.column_names]
+    wanted = ["item_id", *_FACT_NAMES, *names] + [name for name in ("attributes", "box") if name in table.column_names]
     return [
         Item(
             item_id=row["item_id"],
             **{name: row[name] for name in _FACT_NAMES},
             columns={name: row[name] for name in names if row[name] is not None},
             attributes={group: _read_labels(found) for group, found in (row.get("attributes") or {}).items()},
+            box=Box(*row["box"]) if row.get("box") else None,
         )
         for row in table.select(wanted).to_pylist()
     ]
@@ -304,6 +322,8 @@ def _join_types(has: pa.DataType, comes: pa.DataType) -> pa.DataType | None:
         return has
     if {has, comes} == {pa.int64(), pa.float64()}:
         return pa.float64()
+    if {has, comes} == {pa.string(), _TEXTS}:  # one shop's feed says 'red', another's ['red', 'blue']
+        return has
     return None
 
 

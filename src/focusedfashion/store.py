@@ -147,6 +147,14 @@ class Store:
         with _explained(self.path):
             return [Failure(**row) for row in ledger.to_table().sort_by("item_id").to_pylist()] if ledger else []
 
+    def read_all(self) -> Iterator[pa.Table]:
+        """All rows of one version, a few at a time, with thumbnails and without embeddings."""
+        items = self._open_items()
+        columns = [*(name for name in _list_shown(items.schema) if name != "embedding"), "thumbnail"]
+        with _explained(self.path):
+            for batch in items.to_batches(columns=columns, batch_size=settings.READ_ROWS):
+                yield pa.Table.from_batches([batch])
+
     def list_states(self) -> dict[str, State]:
         """Item -> by what it is known again, of the whole catalog: about 400 bytes an item."""
         items = self._open_items()
