@@ -69,7 +69,14 @@ def test_index_from_nothing_to_done(run: Run, tmp_path: Path, encoder_folder: Pa
     assert run("failures", shop).out == "no failures\n"
     again = run("index", shop, photos, "--json")
     assert again.json.pop("seconds") >= 0
-    assert {**again.json, "seconds": 0} == {"added": 0, "updated": 0, "unchanged": 2, "failed": 0, "removed": 0, "seconds": 0}
+    assert {**again.json, "seconds": 0} == {
+        "added": 0,
+        "updated": 0,
+        "unchanged": 2,
+        "failed": 0,
+        "removed": 0,
+        "seconds": 0,
+    }
     assert run("index", shop, photos, "--retry-failed").out == "nothing to index\n"
 
 
