@@ -325,7 +325,7 @@ def test_broken_pictures_are_counted_and_told(store: Store, index: Index, tmp_pa
 
 
 def test_a_missing_extra_is_the_items_failure(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(picture: object) -> None:
+    def refuse(*picture: object) -> None:
         raise MissingExtra("a HEIC picture", "heic")
 
     monkeypatch.setattr(indexing, "decode_image", refuse)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import draw_garment, draw_items
+from focusedfashion import indexing, settings
 from focusedfashion.catalog import Catalog
 from focusedfashion.cli import main
 from focusedfashion.encoders import Encoder
-from focusedfashion.images import open_image
+from focusedfashion.images import open_image, read_file
 from focusedfashion.indexing import IndexReport
 from focusedfashion.items import Box, Failure, Item
 from focusedfashion.sources import read_source
@@ -132,6 +133,33 @@ def test_garments_of_one_picture_are_items_with_boxes(tmp_path: Path, catalog: C
     assert catalog.item("two#1").attributes["color"][0].label == "blue"
     beyond = replace(items[0], item_id="c", box=Box(500, 500, 600, 600))
     assert index(catalog, [beyond]) == IndexReport(failed=1)
+
+
+def test_a_box_that_changes_is_seen_although_the_file_is_known(
+    tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SETTLED_SECONDS", 0)
+    path = tmp_path / "two.jpg"
+    path.write_bytes(draw_garment(size=(120, 80)))
+    left, right = Box(0, 0, 60, 80), Box(60, 0, 120, 80)
+    reads: list[Path] = []
+    monkeypatch.setattr(indexing, "read_file", lambda path: reads.append(path) or read_file(path))
+    for box in (left, right, None, left):
+        item = Item("two", picture=path, box=box)
+        assert sum(astuple(index(catalog, [item]))[:2]) == 1  # added or updated
+        assert catalog.item("two").box == box
+        assert index(catalog, [item]) == IndexReport(unchanged=1)
+    assert len(reads) == 4
+
+
+def test_a_box_that_changes_is_seen_although_the_server_says_that_nothing_has(catalog: Catalog) -> None:
+    left, right = Box(0, 0, 60, 80), Box(60, 0, 120, 80)
+    with serve_web({"/a.jpg": Reply(draw_garment(size=(120, 80)), etag='"1"')}) as web:
+        for box in (left, right, None):
+            item = Item("a", picture=f"{web.address}/a.jpg", box=box)
+            assert sum(astuple(index(catalog, [item]))[:2]) == 1
+            assert catalog.item("a").box == box
+            assert index(catalog, [item]) == IndexReport(unchanged=1)
 
 
 def test_text_and_lists_of_text_share_a_column(catalog: Catalog) -> None:

@@ -88,12 +88,8 @@ class Web:
 
     async def run(self, tls: ssl.SSLContext | None, ready: Callable[[], object]) -> None:
         """Serves until `_end`, then drops whatever is open."""
-        tasks: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
             self.connections += 1
             try:
                 while await self._answer(reader, writer):
@@ -101,7 +97,6 @@ class Web:
             except (OSError, EOFError, asyncio.CancelledError, asyncio.LimitOverrunError):
                 pass
             finally:
-                tasks.discard(task)
                 writer.close()
                 if self._end.is_set():  # nobody is left to take what has not been sent
                     writer.transport.abort()
@@ -112,9 +107,11 @@ class Web:
         ready()
         await self._end.wait()
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.sleep(0)  # connections that have just come begin, so that their end closes them
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
     def stop(self) -> None:
         """From the loop's own thread."""

@@ -170,27 +170,36 @@ def _read_picture(row: Row, state: State | None) -> tuple[bytes, str, str | None
     picture, stamp = row.item.picture, row.picture_stamp
     if picture is None and stamp is not None and state is not None:
         return b"", state.content_hash, stamp
-    # One part of a picture is another picture than the next.
-    part = b"" if row.item.box is None else repr(_place(row.item.box)).encode()
+    part = _name_part(row.item)
     if isinstance(picture, bytes):
         data = picture
     elif isinstance(picture, Path):
-        # The stamp says nothing of the part.
-        if state and state.picture_stamp is not None and not part and stamp_file(picture) == state.picture_stamp:
+        if state and state.picture_stamp is not None and _add_part(stamp_file(picture), part) == state.picture_stamp:
             return b"", state.content_hash, state.picture_stamp
         data, stamp = read_file(picture)
+        stamp = _add_part(stamp, part)
     else:
         raise FashionError("the source gives no picture for it")
-    return data, blake2b(data + part, digest_size=16).hexdigest(), stamp
+    return data, blake2b(data + part.encode(), digest_size=16).hexdigest(), stamp
 
 
 def _place(box: Box) -> tuple[float, float, float, float]:
     return box.left, box.top, box.right, box.bottom
 
 
-def _name_url(url: Any) -> str:
-    """The beginning of a stamp: what a server calls a picture means nothing for another address."""
-    return f"{blake2b(str(url).encode('utf-8', 'replace'), digest_size=8).hexdigest()} "
+def _name_part(item: Item) -> str:
+    """What an item's box adds to the hash and the stamp of its picture: another part is another picture."""
+    return "" if item.box is None else repr(_place(item.box))
+
+
+def _add_part(stamp: str | None, part: str) -> str | None:
+    return f"{stamp} {part}" if stamp and part else stamp
+
+
+def _name_url(item: Item) -> str:
+    """The beginning of a stamp: what a server calls a picture means nothing for another address, or another part."""
+    name = f"{item.picture}{_name_part(item)}"
+    return f"{blake2b(name.encode('utf-8', 'replace'), digest_size=8).hexdigest()} "
 
 
 @dataclass(slots=True)
@@ -299,7 +308,8 @@ class _Run:
                 return None
             state = self._known.get(row.item.item_id)
             stamp = (state.picture_stamp or "") if state else ""
-            return url, stamp.removeprefix(_name_url(url)) if stamp.startswith(_name_url(url)) else ""
+            name = _name_url(row.item)
+            return url, stamp.removeprefix(name) if stamp.startswith(name) else ""
 
         # A generator: closed so that Ctrl-C cuts off what is under way.
         answers: Any = fetcher.fetch_ahead(rows, ask)
@@ -310,7 +320,7 @@ class _Run:
                 elif isinstance(answer, FetchError):
                     self._fail(Failure(row.item.item_id, "fetch", str(answer)))
                 else:
-                    stamp = _name_url(row.item.picture) + answer.validator if answer.validator else None
+                    stamp = _name_url(row.item) + answer.validator if answer.validator else None
                     yield replace(row, item=replace(row.item, picture=answer.data), picture_stamp=stamp)
 
     def remove_absent(self) -> None:
