@@ -198,7 +198,7 @@ def _add_part(stamp: str | None, part: str) -> str | None:
 
 def _name_url(item: Item) -> str:
     """The beginning of a stamp: what a server calls a picture means nothing for another address, or another part."""
-    name = f"{item.picture}{_name_part(item)}"
+    name = f"{item.picture!s}{_name_part(item)}"
     return f"{blake2b(name.encode('utf-8', 'replace'), digest_size=8).hexdigest()} "
 
 
