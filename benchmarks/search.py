@@ -25,7 +25,6 @@ from typing import Any
 
 import annoy
 import hnswlib
-import lance
 import numpy as np
 import pyarrow as pa
 from machine import describe_machine, median, percentile, print_table
@@ -206,6 +205,8 @@ def show(engines: dict[str, Engine], focuses: list[str]) -> None:
 
 def read_all(catalog: ff.Catalog) -> pa.Table:
     """All rows of a catalog, whole but for thumbnails and the writer's own times."""
+    import lance  # here: the store, which is loaded by now, has told it to keep its warnings to itself
+
     table = lance.dataset(str(Path(catalog.path, "items.lance")))
     return table.to_table(columns=[name for name in table.schema.names if name not in ("thumbnail", "added_at")])
 
