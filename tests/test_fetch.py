@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +24,6 @@ from typing import Any
 
 import pytest
 
-import focusedfashion
 import web as local
 from focusedfashion import settings
 from focusedfashion.errors import FetchError
@@ -39,8 +39,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits of a test's patience."""
     for name, value in {
         "CONNECT_SECONDS": 1.0,
-        "READ_SECONDS": 0.4,
-        "FETCH_SECONDS": 0.8,
+        "READ_SECONDS": 0.3,
+        "FETCH_SECONDS": 0.6,
         "BACKOFF_SECONDS": 0.05,
         "MAX_RETRY_AFTER": 3.0,
         "HOST_PATIENCE": 0.5,
@@ -311,7 +311,7 @@ def test_an_answer_has_what_the_server_says_of_it(fetcher: Fetcher) -> None:
         assert fetcher.fetch(f"{web.address}/plain") == Answer(b"", "", f"{web.address}/plain", "", "")
         assert fetcher.fetch(f"{web.address}/é").data == b"e"
         asked = web.asked[0].headers
-    assert asked["user-agent"] == f"focusedfashion/{focusedfashion.__version__}"
+    assert re.fullmatch(r"focusedfashion/\d+\.\d+\.\d+\S*", asked["user-agent"])
     assert asked["host"] == web.address.removeprefix("http://")
 
 
@@ -598,9 +598,11 @@ def test_odd_answers_that_are_whole(fetcher: Fetcher) -> None:
         (Reply(bytes(1001), open_ended=True), "more than 1,000 bytes"),
         (Reply(bytes(10_000), forever=True), "more than 1,000 bytes"),
         (Reply(gzip.compress(bytes(50 * 2**20)), headers={"Content-Encoding": "gzip"}), "are the limit"),
-        (Reply(raw=CHUNKED + b"-1\r\n" + bytes(5 * 2**20)), ""),
-        (Reply(raw=CHUNKED + b"1" * 5 * 2**20), ""),
-        (Reply(raw=CHUNKED + b"1\r\na\r\n0\r\n" + b"X: y\r\n" * 2**20), ""),
+        (Reply(gzip.compress(b""), headers={"Content-Encoding": "gzip"}, forever=True), "more than 1,000 bytes"),
+        (Reply(bytes(2**16), raw=CHUNKED + b"-1\r\n", forever=True), "sends more than it should"),
+        (Reply(b"1" * 2**16, raw=CHUNKED, forever=True), ""),
+        (Reply(b"X: y\r\n" * 2**10, raw=CHUNKED + b"1\r\na\r\n0\r\n", forever=True), ""),
+        (Reply(b"HTTP/1.1 100 Continue\r\n\r\n" * 999, raw=b"", forever=True), ""),
     ],
 )
 def test_no_more_than_the_limit_is_taken(fetcher: Fetcher, reply: Reply, says: str) -> None:
@@ -612,8 +614,7 @@ def test_no_more_than_the_limit_is_taken(fetcher: Fetcher, reply: Reply, says: s
         finally:
             tracemalloc.stop()
     assert says in message
-    # Of that, the server's part is up to three copies of what it sends.
-    assert peak < 6 * 2**20 + 3 * len(reply.raw or b"")
+    assert peak < 8 * 2**20  # the server's part included
 
 
 def test_exactly_the_limit_is_fine(fetcher: Fetcher) -> None:
@@ -694,14 +695,14 @@ def test_a_host_that_limits_the_rate_gives_everything_in_the_end(fetcher: Fetche
     window: Counter[int] = Counter()
 
     def limit(asked: local.Asked) -> Reply:
-        second = int(time.monotonic() * 4)
-        window[second] += 1
-        return Reply(PICTURE) if window[second] <= 50 else Reply(status=429, headers={"Retry-After": "0"})
+        quarter = int(time.monotonic() * 4)
+        window[quarter] += 1
+        return Reply(PICTURE) if window[quarter] <= 10 else Reply(status=429, headers={"Retry-After": "0"})
 
     with serve_web(limit) as web:
-        found = fetch_all(fetcher, [f"{web.address}/{n}.jpg" for n in range(250)])
+        found = fetch_all(fetcher, [f"{web.address}/{n}.jpg" for n in range(150)])
         assert all(isinstance(answer, Answer) for answer in found.values())
-        assert len(web.asked) < 800
+        assert len(web.asked) < 300
 
 
 # Many at once
@@ -810,14 +811,13 @@ def test_a_source_without_end_is_read_as_far_as_needed(fetcher: Fetcher, monkeyp
             pulled += 1
             yield pulled
 
-    with serve_web(lambda asked: Reply(PICTURE)) as web:
+    with serve_web(lambda asked: Reply(PICTURE, wait=0.1)) as web:
         results = fetcher.fetch_ahead(pull(), lambda n: (f"{web.address}/{n}.jpg", ""))
         assert pulled == 0
-        numbers = [n for n, _ in itertools.islice(results, 500)]
-        assert len(set(numbers)) == 500
-        assert pulled <= 600
+        numbers = [n for n, _ in itertools.islice(results, 150)]
+        assert len(set(numbers)) == 150
         results.close()
-        assert pulled <= 600
+        assert pulled <= 250
 
 
 def test_entries_that_need_no_fetching_come_back_at_once(fetcher: Fetcher) -> None:

@@ -47,9 +47,9 @@ class Reply:
     stall: int | None = None  # bytes of the body after which nothing more comes; -1: not even a head
     chunked: bool = False
     open_ended: bool = False  # neither a length nor chunks: the body ends with the connection
-    raw: bytes | None = None  # exactly this is sent instead of all that, and the connection closed
+    raw: bytes | None = None  # exactly this is sent instead of all that, and the connection closed (unless `forever`)
     etag: str = ""  # a request that has it is answered 304
-    forever: bool = False  # the body again and again, in chunks
+    forever: bool = False  # the body again and again, in chunks, or bare after `raw`
 
 
 Turns = Reply | Sequence[Reply]  # one, or one after the other (the last stays)
@@ -112,6 +112,7 @@ class Web:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for the transports to close
 
     def stop(self) -> None:
         """From the loop's own thread."""
@@ -126,7 +127,7 @@ class Web:
         async with self._counted():
             reply = self.choose(asked)
             if reply.wait:
-                await asyncio.sleep(reply.wait)
+                await _pause(reader, reply.wait)
             return await _send(reader, writer, reply, asked)
 
     @asynccontextmanager
@@ -139,9 +140,19 @@ class Web:
             self.under_way -= 1
 
 
+async def _pause(reader: asyncio.StreamReader, seconds: float) -> None:
+    """Does nothing for a while; EOFError when the client hangs up meanwhile."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(reader.read(1), seconds)
+        raise EOFError
+
+
 async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply, asked: Asked) -> bool:
     if reply.raw is not None:
         writer.write(reply.raw)
+        while reply.forever:
+            writer.write(reply.body)
+            await writer.drain()
         await writer.drain()
         return False
     if reply.stall == -1:
@@ -161,15 +172,14 @@ async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, repl
     if reply.drip:
         for byte in head + body:
             writer.write(bytes([byte]))
-            await asyncio.sleep(reply.drip)
-            await writer.drain()
+            await _pause(reader, reply.drip)
         return True
     if reply.pace:
         writer.write(head)
         for start in range(0, len(body), 2**19):
             writer.write(body[start : start + 2**19])
             await writer.drain()
-            await asyncio.sleep(reply.pace)
+            await _pause(reader, reply.pace)
         return True
     end = reply.cut if reply.cut is not None else reply.stall
     writer.write(head + body[:end])

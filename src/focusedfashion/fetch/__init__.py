@@ -92,7 +92,8 @@ class Fetcher:
     def _try_often(self, request: Request, once: Callable[[Request, Attempt], Answer]) -> Answer:
         host = self._hosts.get(request.place.site)
         while True:
-            time.sleep(max(0.0, host.paused_until - time.monotonic()))
+            time.sleep(max(0.0, host.wait(time.monotonic())))
+            host.begin(time.monotonic())
             attempt = Attempt(self._allow_private, request.most)
             self._watch.add(attempt)
             try:

@@ -38,7 +38,6 @@ class _Lane:
     host: Host
     jobs: deque[_Job[Any]]
     late: deque[_Job[Any]]  # those that took too long before
-    untried: int = 0  # of its jobs
     busy: int = 0  # downloads under way that take up room
     aside: list[_Job[Any]] = field(default_factory=list)  # those that have made room, the oldest first
     trying_late: int = 0  # of the late ones, under way
@@ -46,7 +45,7 @@ class _Lane:
 
     def choose(self, now: float) -> deque[_Job[Any]] | None:
         """The queue to take the next job from, None if nothing may begin now."""
-        if self.busy >= self.host.room or now < self.host.paused_until:
+        if self.busy >= settings.HOST_CONNECTIONS or self.host.wait(now) > 0:
             return None
         if self.late and (not self.jobs or self.trying_late < settings.HOST_LATE):
             return self.late
@@ -185,7 +184,6 @@ class Ahead(Generic[T]):
     # What follows, up to the workers, is called with the lock held.
 
     def _queue(self, job: _Job[T]) -> None:
-        job.lane.untried += job.request.tries == 0
         if job.late:
             job.lane.late.append(job)
         elif job.request.tries:
@@ -226,9 +224,9 @@ class Ahead(Generic[T]):
             self._turns.move_to_end(lane.site)
         else:
             del self._turns[lane.site]
-        lane.untried -= job.request.tries == 0
         lane.trying_late += job.late
         lane.busy += 1
+        lane.host.begin(time.monotonic())
         job.attempt = attempt = Attempt(self._allow_private, job.request.most)
         attempt.grow = lambda size: self._grow(job, attempt, size)
         self._running.add(job)
@@ -277,10 +275,8 @@ class Ahead(Generic[T]):
             self._queue(job)
             return
         if isinstance(outcome, Trouble):
-            # A host in trouble, while others of its URLs wait for their first try: this URL is not at fault.
-            spared = (outcome.busy or not outcome.reached) and lane.host.in_trouble and lane.untried > 0
-            request.tries += not spared
-            wait = plan_retry(outcome, max(1, request.tries))
+            request.tries += 1
+            wait = plan_retry(outcome, request.tries)
             job.late = job.late or outcome.late
             if wait is not None:
                 heapq.heappush(self._later, (time.monotonic() + wait, next(self._numbers), job))

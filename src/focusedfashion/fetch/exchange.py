@@ -75,9 +75,8 @@ def exchange(request: Request, attempt: Attempt, pools: Pools, hosts: Hosts, tak
             with attempt:
                 answer = _ask(request, place, attempt, pools, take)
         except Trouble as trouble:
-            # A URL that is tried again because it failed says nothing new of its host by failing again.
-            if not attempt.dismissed and not (request.tries and trouble.of_host):
-                hosts.note(site, started, trouble)
+            if not attempt.dismissed:
+                hosts.note(site, started, trouble, first=request.tries == 0)
             raise
         hosts.note(site, started)
         if isinstance(answer, Answer):

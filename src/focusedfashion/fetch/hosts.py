@@ -16,6 +16,12 @@ from dataclasses import dataclass
 from focusedfashion import settings
 from focusedfashion.fetch.trouble import Trouble
 
+# A host that says again and again that it is too much is asked at a pace, which each such answer slows down and each
+# good one speeds up a little: one in twenty is too much then.
+_LEAST_INTERVAL, _MOST_INTERVAL = 0.01, 5.0  # seconds; below the first it is asked as fast as it goes
+_SLOWER, _FASTER = 1.5, 0.98
+_BURST = 0.1  # seconds of a pace that may be made up for: nobody looks more often whose turn it is
+
 
 @dataclass(slots=True)
 class Host:
@@ -27,11 +33,22 @@ class Host:
     answered: float = float("-inf")  # the last good answer
     paused_until: float = 0.0  # its URLs wait
     rests_until: float = 0.0  # its URLs fail at once
-    room: int = 0  # URLs at once; fewer after it said that it is busy
+    interval: float = 0.0  # between two requests, since it said that there are too many; else 0
+    slowed: float = 0.0  # when that grew
+    next_at: float = 0.0  # the earliest time for the next one
 
     @property
     def in_trouble(self) -> bool:
         return self.failures >= settings.HOST_FAILURES
+
+    def wait(self, now: float) -> float:
+        """Seconds until it may be asked again."""
+        return max(self.paused_until, self.next_at) - now
+
+    def begin(self, now: float) -> None:
+        """It is asked now."""
+        if self.interval:
+            self.next_at = max(self.next_at, now - _BURST) + self.interval
 
 
 class Hosts:
@@ -46,7 +63,7 @@ class Hosts:
         host = self._hosts.get(site)
         if host is None:
             with self._lock:
-                host = self._hosts.setdefault(site, Host(room=settings.HOST_CONNECTIONS))
+                host = self._hosts.setdefault(site, Host())
         return host
 
     def check(self, site: str) -> None:
@@ -63,18 +80,25 @@ class Hosts:
                 )
             host.rests_until = now + settings.HOST_REST
 
-    def note(self, site: str, started: float, trouble: Trouble | None = None) -> None:
-        """A try of this host, begun at `started`, was answered (that there is no such picture, say) or came to this."""
+    def note(self, site: str, started: float, trouble: Trouble | None = None, first: bool = True) -> None:
+        """A try of this host, begun at `started`, was answered (that there is no such picture, say) or came to this.
+
+        A URL that is tried again because it failed (not `first`) says little of its host by failing again.
+        """
         host = self.get(site)
         if trouble is None or not trouble.of_host:
             host.answered = time.monotonic()
-            if host.failures or host.room < settings.HOST_CONNECTIONS:
+            if host.failures or host.interval:
                 with self._lock:
                     host.failures = 0
                     host.paused_until = host.rests_until = 0.0
-                    host.room = min(host.room + 1, settings.HOST_CONNECTIONS)
-        elif host.answered < started:  # else others were answered meanwhile: it is this URL
-            with self._lock:
+                    host.interval = host.interval * _FASTER if host.interval > _LEAST_INTERVAL else 0.0
+            return
+        with self._lock:
+            if trouble.busy and host.interval and started > host.slowed:  # what was asked at the old pace says nothing
+                host.interval = min(host.interval * _SLOWER, _MOST_INTERVAL)
+                host.slowed = time.monotonic()
+            if first and host.answered < started:  # else others were answered meanwhile: it is this URL
                 self._note_failure(host, trouble)
 
     def _note_failure(self, host: Host, trouble: Trouble) -> None:
@@ -89,8 +113,8 @@ class Hosts:
             host.rests_until = now + settings.HOST_REST
             host.paused_until = 0.0
             return
-        if trouble.busy and now >= host.paused_until:
-            host.room = max(1, host.room // 4)
+        if trouble.busy and not host.interval:
+            host.interval, host.slowed = 5 * _LEAST_INTERVAL, now
         backoff = settings.BACKOFF_SECONDS * 2 ** min(host.failures // settings.HOST_FAILURES, 5)
         host.paused_until = max(host.paused_until, now + max(backoff, trouble.wait or 0.0))
 

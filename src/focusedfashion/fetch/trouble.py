@@ -6,7 +6,7 @@ from __future__ import annotations
 class Trouble(Exception):
     """One try that failed; `reason` is the line that a person reads.
 
-    `again`: it may pass, so another try makes sense. `busy`: the server asks for fewer requests (429, 503).
+    `again`: it may pass, so another try makes sense. `busy`: the server has too much to do (429, 503 and their like).
     `late`: a time limit ran out. `reached`: the server said something; else it counts against the host.
     `wait`: seconds that the server asks us to stay away, None if it does not say.
     """
