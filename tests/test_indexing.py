@@ -450,6 +450,18 @@ def test_large_pictures_come_in_small_batches(index: Index, monkeypatch: pytest.
     assert [report.added for report in seen] == [2, 4, 6]
 
 
+def test_batches_grow_but_not_where_they_would_take_long(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "_count_cores", lambda: 1)
+    largest = {}
+    for seconds in (60.0, 0.0):
+        monkeypatch.setattr(settings, "BATCH_SECONDS", seconds)
+        seen = [0]
+        index(draw_items(400, f"within-{seconds}"), on_progress=lambda report: seen.append(report.added))  # noqa: B023
+        largest[seconds] = max(np.diff(seen))
+    assert largest[0.0] == settings.ENCODE_BATCH
+    assert largest[60.0] > 2 * settings.ENCODE_BATCH
+
+
 def test_known_rows_come_in_large_batches(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index(draw_items(40))
     monkeypatch.setattr(settings, "CHECK_ROWS", 32)

@@ -275,20 +275,27 @@ class _Run:
 
     def _read_batches(self, entries: Iterable[Item | Failure]) -> Iterator[list[Row]]:
         batch: list[Row] = []
-        fill = 0.0
+        fill, size = 0.0, self._choose_size()
         for row in self._read_rows(entries):
             batch.append(row)
-            # A row that the catalog has is most likely unchanged, and then a small matter. The first batches are small,
-            # so that the workers of a small source end together.
-            new = min(settings.BATCH_ROWS, max(settings.ENCODE_BATCH, len(self._seen) // 16))
-            fill += 1 / (settings.CHECK_ROWS if row.item.item_id in self._known else new)
+            # A row that the catalog has is most likely unchanged, and then a small matter.
+            is_known = row.item.item_id in self._known
+            fill += 1 / (min(settings.CHECK_ROWS, 4 * size) if is_known else min(settings.BATCH_ROWS, size))
             if isinstance(row.item.picture, bytes):
                 fill += len(row.item.picture) / settings.BATCH_BYTES
             if fill >= 1:
                 yield batch
-                batch, fill = [], 0.0
+                batch, fill, size = [], 0.0, self._choose_size()
         if batch:
             yield batch
+
+    def _choose_size(self) -> int:
+        """The rows of the next batch: few at first, so that the workers of a small source end together, and few where
+        pictures are large, so that neither progress nor Ctrl-C waits long for a batch."""
+        done = sum(self._counts.values())
+        pace = done / _count_cores() / max(time.monotonic() - self._start, 1e-3)  # rows a second, of a worker
+        fast = int(settings.BATCH_SECONDS * pace) if done else 0
+        return max(settings.ENCODE_BATCH, min(len(self._seen) // 16, fast))
 
     def _read_rows(self, entries: Iterable[Item | Failure]) -> Iterator[Row]:
         """The rows to be encoded, with their pictures if those are to be had by URL only."""

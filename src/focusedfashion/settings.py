@@ -84,6 +84,7 @@ SITEMAP_LEVELS = 3  # of indexes inside each other; the format allows one
 ENCODE_BATCH = 8  # pictures of one run of the network; ONNX Runtime is fastest at 2 to 8 on a CPU
 BATCH_ROWS = 64  # new rows that one worker takes at once: with fewer, making their table counts
 CHECK_ROWS = 256  # rows that the catalog has, which most likely need no work
+BATCH_SECONDS = 0.5  # that a batch is to take, at most
 BATCH_BYTES = 2**22  # of the pictures in a batch, where the source hands over bytes; a larger one comes alone
 COMMIT_ROWS = 2_048  # rows of one commit: many small commits slow every later read
 COMMIT_SECONDS = 5.0  # after which fewer rows are committed too: what a slow run loses when it is killed
