@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw
 from focusedfashion.encoders import Encoder, load_encoder
 from focusedfashion.items import Item
 
+pytest_plugins = ("browsing",)  # the browser of the tests of the page
+
 COLORS = {"red": (200, 30, 40), "green": (30, 160, 60), "blue": (30, 60, 200), "white": (245, 245, 245)}
 SIDE = 32  # px; the tiny encoder's input
 BLOCKS = {"shape": 16, "color": 3, "pattern": 16}

@@ -30,6 +30,8 @@ from focusedfashion.errors import CatalogError
 from focusedfashion.indexing import index_items
 from focusedfashion.items import Failure
 from focusedfashion.lock import Lease, Turn
+from focusedfashion.server.feedback import Feedback
+from focusedfashion.server.keys import Keys
 from focusedfashion.store import Store
 from test_durability import HOLD, start
 
@@ -284,6 +286,22 @@ def test_many_take_the_lease_one_at_a_time(shop: str) -> None:
 
 
 # What can be wrong with an object store
+
+
+def test_keys_and_feedback_lie_beside_the_items(shop: str, tiny_encoder: Encoder) -> None:
+    Catalog(shop, tiny_encoder).index(draw_items(2))
+    token = Keys(shop).add("page", write=True)
+    Keys(shop).add("other")
+    assert [key.name for key in Keys(shop).list()] == ["other", "page"]
+    key = Keys(shop).find(token)
+    assert key is not None
+    assert key.write
+    Keys(shop).remove("page")
+    assert Keys(shop).find(token) is None
+    feedback = Feedback(shop)
+    assert feedback.add("request", "item-000", "like")
+    feedback.close()
+    assert list_ids(shop, "feedback") == ["item-000"]
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_k_counts_products(tmp_path: Path, tiny_encoder: Encoder) -> None:
     assert sorted(match.item.product_id for match in matches) == ["few-0", "few-1", "few-2", "many"]
     assert matches[0].item.item_id == "view-20"
     assert len(find_matches(store, query, tiny_encoder.blocks, tiny_encoder.weights, 9)) == 4
-    without = find_matches(store, query, tiny_encoder.blocks, tiny_encoder.weights, 9, without_product="many")
+    without = find_matches(store, query, tiny_encoder.blocks, tiny_encoder.weights, 9, without="many")
     assert sorted(match.item.product_id for match in without) == ["few-0", "few-1", "few-2"]
 
 

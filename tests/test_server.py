@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from focusedfashion import settings
 from focusedfashion.catalog import Catalog
 from focusedfashion.encoders import Encoder
 from focusedfashion.errors import CatalogMissing, FashionError
-from focusedfashion.items import Item, Match, Matches
+from focusedfashion.items import Item
 from focusedfashion.server.app import make_app, serve
 from serving import ODD_IDS, make_catalog, start_server
 
@@ -61,8 +62,12 @@ def picture_of(item: Item) -> bytes:
     return item.picture
 
 
-def post(client: TestClient, picture: bytes, **fields: str) -> Any:
-    return client.post("/v1/search", files={"image": ("photo.jpg", picture)}, data=fields)
+def post(client: TestClient, picture: bytes, **query: Any) -> Any:
+    files = {"image": ("photo.jpg", picture)}
+    return client.post("/v1/search", files=files, data={"query": json.dumps(query)} if query else {})
+
+
+EXPLAINED = ("thumbnail", "words", "variants", "why")  # what a match has over HTTP only
 
 
 def draw_noise(side: int) -> bytes:
@@ -74,8 +79,11 @@ def draw_noise(side: int) -> bytes:
 def assert_problem(answer: Any, status: int, *words: str) -> None:
     """One shape and one line, whatever went wrong."""
     assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()
-    assert list(document) == ["detail"]
+    assert list(document) == ["type", "title", "status", "detail", "request_id"]
+    assert document["status"] == status
+    assert document["request_id"] == answer.headers["x-request-id"]
     assert "\n" not in document["detail"]
     assert "Traceback" not in document["detail"]
     for word in words:
@@ -93,45 +101,59 @@ def test_search_gives_the_matches_of_the_catalog(client: TestClient, shop: Shop)
     assert len(matches) == settings.DEFAULT_K
     assert matches[0]["item"]["item_id"] == items[12].item_id
     expected = [match.to_dict() for match in catalog.search(picture_of(items[12]))]
-    assert [{key: value for key, value in match.items() if key != "thumbnail"} for match in matches] == expected
+    assert [{key: value for key, value in match.items() if key not in EXPLAINED} for match in matches] == expected
     assert client.get(matches[0]["thumbnail"]).content == catalog.thumbnail(items[12].item_id)
 
 
-@pytest.mark.parametrize("way", ["form", "query"])
-def test_k_where_and_focus_come_as_form_or_query(client: TestClient, shop: Shop, way: str) -> None:
+@pytest.mark.parametrize("way", ["query", "fields"])
+def test_options_come_as_one_field_or_as_several(client: TestClient, shop: Shop, way: str) -> None:
     catalog, items = shop
-    options = {"k": "3", "where": "price < 100", "focus": "color=2, shape=0"}
-    files = {"image": picture_of(items[3])}
-    given = {"data": options} if way == "form" else {"params": options}
-    answer = client.post("/v1/search", files=files, **given)
+    options: dict[str, Any] = {
+        "k": 3,
+        "filters": [{"column": "price", "op": "<", "value": 100}],
+        "focus": {"color": 2, "shape": 0},
+    }
+    fields = {name: json.dumps(value) for name, value in options.items()}
+    data = {"query": json.dumps(options)} if way == "query" else fields
+    answer = client.post("/v1/search", files={"image": picture_of(items[3])}, data=data)
     expected = catalog.search(picture_of(items[3]), 3, "price < 100", {"color": 2, "shape": 0})
     assert [match["item"]["item_id"] for match in answer.json()["matches"]] == [m.item.item_id for m in expected]
     assert [match["score"] for match in answer.json()["matches"]] == [round(m.score, 4) for m in expected]
 
 
 def test_empty_fields_of_a_form_count_as_not_given(client: TestClient, shop: Shop) -> None:
-    picture = picture_of(shop[1][3])
-    assert post(client, picture, where="", focus="").json() == post(client, picture).json()
+    files = {"image": picture_of(shop[1][3])}
+    empty = client.post("/v1/search", files=files, data={"query": "", "focus": "", "k": ""}).json()
+    assert empty["matches"] == client.post("/v1/search", files=files).json()["matches"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "status", "word"),
+    ("query", "status", "word"),
     [
-        ({"k": "0"}, 400, "k"),
-        ({"k": "1001"}, 400, "1000"),
+        ({"k": 0}, 400, "k"),
+        ({"k": 1001}, 400, "1000"),
         ({"k": "many"}, 422, "k"),
-        ({"focus": "color"}, 400, "color=2"),
-        ({"focus": "sleeve=1"}, 400, "sleeve"),
-        ({"focus": "color=nan"}, 400, "color"),
-        ({"where": "price <"}, 400, ""),
-        ({"where": "nothing = 1"}, 400, "nothing"),
+        ({"focus": {"sleeve": 1}}, 400, "sleeve"),
+        ({"focus": {"color": -1}}, 400, "color"),
+        ({"focus": "color"}, 422, "focus"),
+        ({"filters": [{"column": "prize", "op": "<", "value": 5}]}, 400, "'price'"),
+        ({"filters": [{"column": "price", "op": "<", "value": "5"}]}, 400, "number"),
+        ({"filters": [{"column": "price", "op": "like", "value": 5}]}, 400, "like"),
+        ({"filters": {"price": 5}}, 422, "filters"),
+        ({"facets": ["prize"]}, 400, "'price'"),
+        ({"sort": "brand"}, 422, "sort"),
+        ({"box": [0, 0, 2, 1]}, 400, "box"),
+        ({"cursor": "abc"}, 400, "cursor"),
+        ({"text": "a red dress"}, 400, "text"),
+        ({"limit": 3}, 422, "limit"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_one_line(
-    client: TestClient, shop: Shop, fields: dict[str, str], status: int, word: str
+    client: TestClient, shop: Shop, query: dict[str, Any], status: int, word: str
 ) -> None:
-    assert_problem(post(client, picture_of(shop[1][0]), **fields), status, word)
-    assert_problem(client.get("/v1/items/sample-0012/similar", params=fields), status, word)
+    assert_problem(post(client, picture_of(shop[1][0]), **query), status, word)
+    if not {"box", "text"} & query.keys():
+        assert_problem(client.post("/v1/search", json={"item_id": "sample-0012"} | query), status, word)
 
 
 @pytest.mark.parametrize("picture", [b"", b"just text", b"\xff\xd8\xff\xe0 broken", b"<svg xmlns='http://x'/>"])
@@ -140,18 +162,22 @@ def test_a_picture_that_is_none_is_a_400(client: TestClient, picture: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    "request_parts",
+    ("request_parts", "status"),
     [
-        {},
-        {"json": {"image": "http://somewhere/a.jpg"}},
-        {"data": {"image": "http://somewhere/a.jpg"}},
-        {"files": {"picture": b"x"}},
-        {"files": {"k": (None, "3")}},
-        {"files": {"image": (None, "text, not a file")}},
+        ({}, 415),
+        ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415),
+        ({"json": {}}, 400),
+        ({"json": {"image": "http://somewhere/a.jpg"}}, 422),
+        ({"json": {"image_base64": "http://somewhere/a.jpg"}}, 422),
+        ({"json": ["image_base64"]}, 422),
+        ({"data": {"image": "http://somewhere/a.jpg"}}, 415),
+        ({"files": {"picture": b"x"}}, 400),
+        ({"files": {"k": (None, "3")}}, 400),
+        ({"files": {"image": (None, "http://somewhere/a.jpg")}}, 422),
     ],
 )
-def test_a_missing_picture_is_a_422(client: TestClient, request_parts: dict[str, Any]) -> None:
-    assert_problem(client.post("/v1/search", **request_parts), 422, "image")
+def test_a_missing_picture_is_said(client: TestClient, request_parts: dict[str, Any], status: int) -> None:
+    assert_problem(client.post("/v1/search", **request_parts), status)
 
 
 @pytest.mark.parametrize(
@@ -233,8 +259,8 @@ def test_a_thumbnail_of_an_early_catalog_is_webp(
     assert (answer.headers["content-type"], answer.content) == ("image/webp", buffer.getvalue())
 
 
-def test_info_and_health(client: TestClient) -> None:
-    assert client.get("/v1/info").json()["items"] == 24
+def test_catalog_and_health(client: TestClient) -> None:
+    assert client.get("/v1/catalog").json()["items"] == 24
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
@@ -244,17 +270,14 @@ def test_columns_of_any_type_become_json() -> None:
     )
 
     class Odd:
+        path = "odd"
+
         def item(self, item_id: str) -> Item:
             return item
 
-        def similar(self, *args: Any) -> Matches:
-            return Matches((Match(1, 0.5, {"all": 0.5}, item),))
-
-    client = open_client(Odd())
-    document = client.get("/v1/items/x").json()
+    document = open_client(Odd()).get("/v1/items/x").json()
     assert document["price"] is None
     assert document["columns"] == {"day": "2024-05-01", "raw": "b'\\xff'", "rate": [1.5, None]}
-    assert client.get("/v1/items/x/similar").json()["matches"][0]["item"] == document
 
 
 # Errors
@@ -262,16 +285,18 @@ def test_columns_of_any_type_become_json() -> None:
 
 def test_a_missing_catalog_is_a_404(tmp_path: Path, tiny_encoder: Encoder, shop: Shop) -> None:
     client = open_client(Catalog(tmp_path / "nowhere", tiny_encoder))
-    for answer in (client.get("/v1/info"), client.get("/v1/items/a"), post(client, picture_of(shop[1][0]))):
+    for answer in (client.get("/v1/catalog"), client.get("/v1/items/a"), post(client, picture_of(shop[1][0]))):
         assert_problem(answer, 404, "no catalog")
 
 
 def test_a_crash_tells_the_visitor_nothing() -> None:
     class Crashing:
-        def info(self) -> None:
+        path = "crashing"
+
+        def item(self, item_id: str) -> None:
             raise RuntimeError("a secret of /srv/shop")
 
-    answer = open_client(Crashing()).get("/v1/info")
+    answer = open_client(Crashing()).get("/v1/items/a")
     assert_problem(answer, 500)
     assert "secret" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -282,7 +307,7 @@ def test_a_wrong_address_has_the_same_shape(client: TestClient, method: str, pat
     assert_problem(client.request(method, path), status)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/page/page.js", "/v1/info", "/v1/items/nothing", "/page/nothing"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/page.js", "/v1/catalog", "/v1/items/nothing", "/page/nothing"])
 def test_every_answer_is_guarded(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["content-security-policy"].startswith("default-src 'self'; img-src 'self' blob: data:;")
@@ -293,7 +318,7 @@ def test_an_upload_past_the_limit_is_a_413(client: TestClient, monkeypatch: pyte
     monkeypatch.setattr(settings, "MAX_BODY_BYTES", 100_000)
     assert_problem(post(client, b"x" * 100_001), 413, "larger")
     assert_problem(post(client, b"x" * 90_000), 400)  # no picture, but let in
-    assert_problem(post(client, b"x", where="y" * 70_000), 400, "cannot be read")
+    assert_problem(post(client, b"x", sort="y" * 70_000), 400, "cannot be read")
 
 
 def test_a_crowd_is_sent_away_and_a_slow_search_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,6 +327,8 @@ def test_a_crowd_is_sent_away_and_a_slow_search_holds_nobody_up(monkeypatch: pyt
     release, working = threading.Event(), []
 
     class Slow:
+        path = "slow"
+
         def item(self, item_id: str) -> Item:
             working.append(item_id)
             assert release.wait(60)
@@ -348,20 +375,35 @@ def test_a_stalled_upload_loses_its_place(shop: Shop, monkeypatch: pytest.Monkey
 
 def test_the_api_describes_itself(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
         "/v1/search",
+        "/v1/images",
+        "/v1/tags",
         "/v1/items/{item_id}",
         "/v1/items/{item_id}/similar",
         "/v1/items/{item_id}/thumbnail",
-        "/v1/info",
+        "/v1/items:batch",
+        "/v1/catalog",
+        "/v1/facets",
+        "/v1/failures",
+        "/v1/feedback",
         "/healthz",
+        "/readyz",
+        "/metrics",
     }
     search = document["paths"]["/v1/search"]["post"]
     assert search["requestBody"]["content"]["multipart/form-data"]["schema"]["required"] == ["image"]
-    assert search["responses"]["422"]["content"]["application/json"]["schema"] == {
-        "$ref": "#/components/schemas/Problem"
-    }
-    assert search["responses"]["200"]["content"]["application/json"]["example"]["matches"][0]["blocks"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], (method, path)
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    schema = answer["content"]["application/problem+json"]["schema"]
+                    assert schema == {"$ref": "#/components/schemas/Problem"}, (method, path, status)
+    # Whatever is referred to is there.
+    text = json.dumps(document)
+    assert set(re.findall(r"#/components/schemas/(\w+)", text)) <= set(document["components"]["schemas"])
 
 
 def test_importing_the_server_package_loads_no_framework() -> None:
@@ -388,7 +430,7 @@ def test_the_process_serves_and_ends_on_sigterm(shop: Shop) -> None:
         chunks = iter([start, *[bytes(2**20)] * 33])
         connection.request("POST", "/v1/search", chunks, {"Content-Type": "multipart/form-data; boundary=b"})
         answer = connection.getresponse()
-        assert (answer.status, list(json.loads(answer.read()))) == (413, ["detail"])
+        assert (answer.status, json.loads(answer.read())["status"]) == (413, 413)
         connection.close()
 
         # An upload that breaks off is nobody's error: nothing in the log, and the server goes on.

@@ -50,7 +50,7 @@ def test_missing_catalog_is_an_error_and_stays_missing(store: Store) -> None:
         store.list_states,
         lambda: store.read_row("a"),
         lambda: store.read_thumbnail("a"),
-        lambda: store.check_filter("price < 1"),
+        lambda: store.read_filter("price < 1"),
         lambda: store.nearest(np.zeros(35, np.float32), 1),
         lambda: store.write().__enter__(),
     )
@@ -175,7 +175,7 @@ def test_values_that_are_none(store: Store, tiny_encoder: Encoder) -> None:
 def test_column_names_that_a_table_cannot_have(store: Store, tiny_encoder: Encoder, given: str, kept: str) -> None:
     fill(store, tiny_encoder, [give(draw_items(1)[0], **{given: "value"})])
     assert read_items(store.read_row("item-000"))[0].columns == {kept: "value"}
-    store.check_filter(f"`{kept}` = 'value'")
+    store.read_filter(f"`{kept}` = 'value'")
     assert len(store.nearest(np.ones(35, np.float32), 5, f"`{kept}` = 'value'")) == 1
 
 
@@ -304,7 +304,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Encoder) -> St
     ],
 )
 def test_filters_that_work(shelf: Store, where: str, count: int) -> None:
-    shelf.check_filter(where)
+    shelf.read_filter(where)
     assert len(shelf.nearest(np.ones(35, np.float32), 40, where)) == count
 
 
@@ -335,14 +335,14 @@ def test_filters_that_work(shelf: Store, where: str, count: int) -> None:
 )
 def test_filters_that_do_not(shelf: Store, where: str, told: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(QueryError, match=told) as caught:
-        shelf.check_filter(where)
+        shelf.read_filter(where)
     assert str(caught.value).startswith("filter ")
     assert "\n" not in str(caught.value) and ".rs:" not in str(caught.value) and len(str(caught.value)) < 700
     assert not capfd.readouterr().err
 
 
 def test_filter_that_fails_on_a_row(shelf: Store) -> None:
-    shelf.check_filter("stock / 0 > 1")
+    shelf.read_filter("stock / 0 > 1")
     with pytest.raises(QueryError, match="filter 'stock / 0 > 1': Divide by zero"):
         shelf.nearest(np.ones(35, np.float32), 3, "stock / 0 > 1")
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from focusedfashion import settings
+from focusedfashion.colors import find_garment_colors
 from focusedfashion.encoders import Encoder, load_encoder
-from focusedfashion.errors import CatalogMissing
-from focusedfashion.images import Picture
+from focusedfashion.errors import CatalogMissing, QueryError
+from focusedfashion.explain import Look, Why, explain_matches, read_colors
+from focusedfashion.facets import Facet, check_columns, count_facet, drop_column
+from focusedfashion.filters import Where, list_columns
+from focusedfashion.images import RGB, Picture, decode_image, measure_image, open_image, read_bytes
 from focusedfashion.indexing import IndexReport, index_items
 from focusedfashion.items import Failure, Item, Matches
 from focusedfashion.rows import read_embeddings, read_items
-from focusedfashion.search import check_k, find_matches, weigh_blocks
+from focusedfashion.search import SORTS, check_box, check_k, check_place, find_matches, weigh_blocks
 from focusedfashion.store import Identity, Store
 
 
@@ -44,6 +53,7 @@ class Catalog:
         self._store = Store(self.path)
         self._wanted = encoder
         self._encoder: Encoder | None = None
+        self._count_facet = lru_cache(settings.FACET_CACHE)(partial(count_facet, self._store))
 
     def __repr__(self) -> str:
         return f"Catalog({self.path!r})"
@@ -63,13 +73,15 @@ class Catalog:
         retry_failed: bool = False,
         sync: bool = False,
         allow_private: bool = False,
+        keep_pictures: bool = False,
         on_progress: Callable[[IndexReport], None] | None = None,
     ) -> IndexReport:
         """Brings the items of a source (see `read_source`) into the catalog; makes it if there is none.
 
         Items that failed are in `failures()`, with the reason. `retry_failed` takes only those from the source. `sync`
         removes the items that the source does not name, unless it has rows that could not be read. Pictures by URL are
-        fetched, from private networks only with `allow_private`.
+        fetched, from private networks only with `allow_private`. With `keep_pictures` an item that comes without a
+        picture keeps the one that the catalog has of it.
         `on_progress` is called after each batch with the report so far.
         """
         return index_items(
@@ -79,48 +91,102 @@ class Catalog:
             retry_failed=retry_failed,
             sync=sync,
             allow_private=allow_private,
+            keep_pictures=keep_pictures,
             on_progress=on_progress,
         )
 
     def search(
         self,
-        image: Picture,
+        image: Picture | Look,
         k: int = settings.DEFAULT_K,
-        where: str | None = None,
+        where: Where | None = None,
         focus: Mapping[str, float] | None = None,
+        *,
+        start: int = 0,
+        sort: str = "score",
+        collapse: bool = True,
+        thumbnails: bool = False,
     ) -> Matches:
         """The k products that look most like the picture (a path, encoded bytes or RGB uint8 (h, w, 3)), best first.
 
         `where` is an SQL filter over the columns, applied before the neighbors are chosen: `price < 50 AND brand =
         'Acme'`. Text stands in single quotes; a column whose name is not one plain word stands in backticks:
         `` `base color` = 'red' ``; upper and lower case in column names are the same. Predicted labels:
-        `array_has(attributes.category.labels, 'dress')`.
+        `array_has(attributes.category.labels, 'dress')`. For values that come from strangers it takes a list of
+        conditions instead, [{"column": "price", "op": "<", "value": 50}], as `filters.compile_filters` reads them.
 
         `focus` maps blocks to weights: {"color": 2} makes color count double beside the others' usual weight, and a
-        weight of 0 switches a block off. Raises QueryError, PictureError, CatalogError or EncoderError.
+        weight of 0 switches a block off. `start` passes over the first products; `sort` by "price" or "-price" orders
+        the closest 8 k (at most 200) of them; without `collapse` each item counts for itself; with `thumbnails` the
+        items have theirs as `picture`. What `look` gave is searched without opening the picture again. Raises
+        QueryError, PictureError, CatalogError or EncoderError.
         """
         encoder = self._match_encoder(self._store.read_identity())
-        check_k(k)
-        weights = weigh_blocks(encoder.weights, focus)
-        where = self._check_filter(where)
-        query = encoder.embed([image])[0]
-        return find_matches(self._store, query, encoder.blocks, weights, k, where)
+        find = self._prepare(encoder, k, where, focus, start, sort, collapse, thumbnails)
+        return find(image.embedding if isinstance(image, Look) else encoder.embed([image])[0], None)
 
     def similar(
         self,
         item_id: str,
         k: int = settings.DEFAULT_K,
-        where: str | None = None,
+        where: Where | None = None,
         focus: Mapping[str, float] | None = None,
+        *,
+        start: int = 0,
+        sort: str = "score",
+        collapse: bool = True,
+        thumbnails: bool = False,
     ) -> Matches:
-        """As `search`, by an item that the catalog has; never an item of the same product. Raises ItemNotFound too."""
+        """As `search`, by an item that the catalog has; never an item of the same product (without `collapse`: never
+        the item itself). Raises ItemNotFound too."""
         row = self._store.read_row(item_id)
-        encoder = self.encoder
-        check_k(k)
-        weights = weigh_blocks(encoder.weights, focus)
-        where = self._check_filter(where)
-        query, product = read_embeddings(row)[0], row.column("product_id")[0].as_py()
-        return find_matches(self._store, query, encoder.blocks, weights, k, where, without_product=product)
+        find = self._prepare(self.encoder, k, where, focus, start, sort, collapse, thumbnails)
+        own = row.column("product_id" if collapse else "item_id")[0].as_py()
+        return find(read_embeddings(row)[0], own)
+
+    def look(self, image: Picture, box: Sequence[float] | None = None) -> Look:
+        """What the encoder sees on a picture, or on its part: `box` is left, top, right, bottom, each 0..1 of the
+        upright picture. Raises PictureError, QueryError."""
+        encoder = self._match_encoder(self._store.read_identity())
+        data: bytes | RGB = image if isinstance(image, np.ndarray) else read_bytes(image)
+        width, height = data.shape[1::-1] if isinstance(data, np.ndarray) else measure_image(data)
+        part = None
+        if box is not None:
+            left, top, right, bottom = check_box(box)
+            part = left * width, top * height, right * width, bottom * height
+        fitted = encoder.fit(open_image(data, part) if isinstance(data, np.ndarray) else decode_image(data, part))
+        encoding = encoder.encode_fitted([fitted])
+        color = find_garment_colors([Image.fromarray(fitted)])[0]
+        return Look(encoding.embeddings[0], encoder.list_labels(encoding)[0], color, width, height)
+
+    def explain(self, query: Look | Item, matches: Matches) -> list[Why]:
+        """Why each match is one: shared and differing labels, and the two garments' colors, where the search was told
+        to bring `thumbnails`."""
+        if isinstance(query, Look):
+            return explain_matches(query.attributes, query.color, matches)
+        return explain_matches(query.attributes, read_colors([self.thumbnail(query.item_id)])[0], matches)
+
+    def variants(self, matches: Matches) -> list[int]:
+        """Of each match, how many items the catalog has of its product: pictures, sizes, colors; itself counts."""
+        return self._store.count_products([match.item.product_id for match in matches])
+
+    def facets(self, columns: Sequence[str], where: Where | None = None) -> dict[str, Facet]:
+        """The products under the filter by the values of columns; `attributes.<group>` are predicted labels.
+
+        Conditions on a column do not narrow that column's own facet: who has chosen a brand still sees the others.
+        Raises QueryError.
+        """
+        check_columns(columns)
+        version = self._store.read_schema()[1]
+        return {
+            column: self._count_facet(column, self._store.read_filter(drop_column(where, column)), version)
+            for column in columns
+        }
+
+    def columns(self) -> dict[str, str]:
+        """What filters and facets can name, and of which kind each is: text, number, whole number, true or false, time,
+        date, list."""
+        return list_columns(self._store.read_schema()[0])
 
     def item(self, item_id: str) -> Item:
         """The item of this id. Raises ItemNotFound."""
@@ -165,9 +231,38 @@ class Catalog:
         self._encoder = encoder
         return encoder
 
-    def _check_filter(self, where: str | None) -> str | None:
-        """The filter, if there is one: blank text is none, as a form sends it."""
-        if where is None or not where.strip():
-            return None
-        self._store.check_filter(where)
-        return where
+    def _prepare(
+        self,
+        encoder: Encoder,
+        k: int,
+        where: Where | None,
+        focus: Mapping[str, float] | None,
+        start: int,
+        sort: str,
+        collapse: bool,
+        thumbnails: bool,
+    ) -> Callable[[NDArray[np.float32], str | None], Matches]:
+        """Checks what a search was told, before its picture is looked at -> (query, what to pass over) -> Matches."""
+        check_k(k)
+        check_place(start, k)
+        if sort not in SORTS:
+            raise QueryError(f"no sort {sort!r}: there are {', '.join(SORTS)}")
+        weights = weigh_blocks(encoder.weights, focus)
+        sql = self._store.read_filter(where)
+
+        def find(query: NDArray[np.float32], without: str | None) -> Matches:
+            return find_matches(
+                self._store,
+                query,
+                encoder.blocks,
+                weights,
+                k,
+                sql,
+                without=without,
+                start=start,
+                sort=sort,
+                collapse=collapse,
+                thumbnails=thumbnails,
+            )
+
+        return find

@@ -24,6 +24,7 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import focusedfashion as ff
 from focusedfashion import settings
@@ -39,6 +40,7 @@ _SOURCE_HELP = "a folder, a table or KIND:LOCATION (see the guide)"
 _PRIVATE_HELP = "let URLs lead to this machine and into private networks"
 _LABEL_HELP = "a column that holds labels (default: columns whose values repeat)"
 _REPORT_HELP = "the page (default: report.html; with --json none)"
+_ORIGIN_HELP = "let pages of this site ask, as https://shop.example; may be given several times"
 _OPEN_HELP = "open at most N pictures, an even sample; 0 opens none (default: %(default)s)"
 _PROGRESS_SECONDS = 15.0  # between two lines of progress where stderr is no terminal
 
@@ -51,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("search needs either IMAGE or --like ITEM_ID")
     if args.run is run_demo and args.photos and args.source:
         parser.error("demo takes either a SOURCE or --photos")
+    if args.run is run_keys and (args.name is None) != (args.action == "list"):
+        parser.error("keys takes a NAME for add and remove, and none for list")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title must not end the program on a terminal without its letters
@@ -198,6 +202,16 @@ def make_parser() -> argparse.ArgumentParser:
     verb = add_verb("serve", run_serve, "serve a catalog as a page and an HTTP API", json=False)
     verb.add_argument("catalog", metavar="CATALOG")
     add_address(verb)
+    verb.add_argument("--open", action="store_true", dest="is_open", help="let everybody read, without a key")
+    verb.add_argument(
+        "--allow-origin", metavar="URL", action="append", default=[], type=_parse_origin, help=_ORIGIN_HELP
+    )
+
+    verb = add_verb("keys", run_keys, "make, list and take back keys, by which others may use a served catalog")
+    verb.add_argument("catalog", metavar="CATALOG")
+    verb.add_argument("action", choices=("add", "list", "remove"))
+    verb.add_argument("name", metavar="NAME", nargs="?", help="whose key it is")
+    verb.add_argument("--write", action="store_true", help="with add: the key may also change the catalog")
 
     verb = add_verb("demo", run_demo, "index drawn garments, or a source of your own, and serve them", json=False)
     verb.add_argument("source", metavar="SOURCE", nargs="?", help=_SOURCE_HELP + " (default: drawn garments)")
@@ -343,7 +357,35 @@ def run_train(args: argparse.Namespace) -> int:
 def run_serve(args: argparse.Namespace) -> int:
     from focusedfashion.server.app import serve
 
-    serve(ff.Catalog(args.catalog), args.host, args.port)
+    serve(ff.Catalog(args.catalog), args.host, args.port, is_open=args.is_open, origins=args.allow_origin)
+    return 0
+
+
+def run_keys(args: argparse.Namespace) -> int:
+    from focusedfashion.server.keys import Keys
+
+    keys = Keys(args.catalog)
+    if args.action == "list":
+        found = [{"name": key.name, "write": key.write, "added_at": key.added_at} for key in keys.list()]
+        if args.json:
+            _print_json(found)
+            return 0
+        for key in found:
+            may = "reads and writes" if key["write"] else "reads"
+            print(f"{key['name']:24} {may:16} since {key['added_at']:%Y-%m-%d}")
+        if not found:
+            print("no keys")
+        return 0
+    if args.action == "remove":
+        keys.remove(args.name)
+        print(json.dumps({"removed": args.name}) if args.json else f"{args.name} removed")
+        return 0
+    token = keys.add(args.name, args.write)
+    if args.json:
+        _print_json({"name": args.name, "write": args.write, "key": token})
+        return 0
+    print(token)
+    _tell("this is the only time that it is shown; send it as `Authorization: Bearer KEY`")
     return 0
 
 
@@ -372,6 +414,13 @@ def _parse_k(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= settings.MAX_K:
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {settings.MAX_K}, not {text!r}")
     return int(text)
+
+
+def _parse_origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or "*" in text:
+        raise argparse.ArgumentTypeError(f"a site as https://shop.example, not {text!r}")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _parse_count(text: str) -> int:

@@ -39,6 +39,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)  # those that swap width and height
+_TOO_LARGE = f"more than {settings.MAX_PIXELS / 1e6:.0f} megapixels; save it smaller"
 
 # Pillow warns of large pictures (our own cap is lower) and of broken metadata (which we do without), and logs what it
 # then raises: lines between the user's own that nothing can be done about.
@@ -152,12 +153,11 @@ def decode_image(data: bytes, box: Box | None = None) -> Decoded:
     if _is_heif(data):
         _register_heif()
         formats = ("HEIF",)
-    too_large = f"more than {settings.MAX_PIXELS / 1e6:.0f} megapixels; save it smaller"
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             width, height = image.size
             if width * height > settings.MAX_PIXELS:
-                raise PictureError(f"{width} x {height} pixels, {too_large}")
+                raise PictureError(f"{width} x {height} pixels, {_TOO_LARGE}")
             whole = None  # the size of the upright picture; for other formats than JPEG it shows only when loaded
             if image.format in ("JPEG", "MPO"):
                 # A scaled decode: Pillow picks the smallest of 1/1 to 1/8 whose sides are not below these.
@@ -184,11 +184,30 @@ def decode_image(data: bytes, box: Box | None = None) -> Decoded:
         kinds = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF are read"
         raise PictureError(f"not a picture, or a damaged one ({kinds})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # Pillow's own cap, met while it opens
-        raise PictureError(too_large) from None
+        raise PictureError(_TOO_LARGE) from None
     except PictureError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
         raise PictureError(f"broken or cut off ({error or type(error).__name__})") from None
+
+
+def measure_image(data: bytes) -> tuple[int, int]:
+    """Encoded bytes -> (width, height) of the whole upright picture, mostly by its header. Raises PictureError."""
+    formats: tuple[str, ...] = _FORMATS
+    if _is_heif(data):
+        _register_heif()
+        formats = ("HEIF",)
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            width, height = image.size
+            if width * height > settings.MAX_PIXELS:
+                raise PictureError(f"{width} x {height} pixels, {_TOO_LARGE}")
+            return (height, width) if _read_orientation(image) in _SIDEWAYS else (width, height)
+    except PictureError:
+        raise
+    except Exception:  # Pillow's plugins raise nearly anything on broken data
+        decode_image(data)  # says what is wrong
+        raise PictureError("its size cannot be read") from None
 
 
 @contextmanager

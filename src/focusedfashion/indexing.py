@@ -75,6 +75,7 @@ def index_items(
     retry_failed: bool = False,
     sync: bool = False,
     allow_private: bool = False,
+    keep_pictures: bool = False,
     on_progress: Callable[[IndexReport], None] | None = None,
 ) -> IndexReport:
     """Brings a source's items into a catalog, which is made if need be; `on_progress` hears of every batch.
@@ -83,7 +84,8 @@ def index_items(
     committed before the exception goes on.
 
     Pictures by URL are fetched; `allow_private` lets them lead into private networks. `sync` removes the items that the
-    source does not name, unless it has rows that could not be read: those may be the missing ones.
+    source does not name, unless it has rows that could not be read: those may be the missing ones. `keep_pictures`
+    lets an item without a picture keep the one that the catalog has of it.
     """
     start = time.monotonic()
     entries = iter(source)
@@ -91,7 +93,16 @@ def index_items(
     if first is None:
         return IndexReport()
     with store.write(encoder) as writer:
-        run = _Run(encoder, store, writer, retry_failed, allow_private, start, on_progress or (lambda report: None))
+        run = _Run(
+            encoder,
+            store,
+            writer,
+            retry_failed,
+            allow_private,
+            keep_pictures,
+            start,
+            on_progress or (lambda report: None),
+        )
         run.take(chain([first], entries))
         if sync:
             run.remove_absent()
@@ -129,7 +140,7 @@ def encode_batch(
             corrected.append((row, stamp or state.picture_stamp))
             continue
         unchanged.append(item_id)
-        if stamp is not None and stamp != state.picture_stamp:
+        if stamp and stamp != state.picture_stamp:
             stamps[item_id] = stamp
     now = datetime.now(UTC)
     return Batch(
@@ -225,6 +236,7 @@ class _Run:
         writer: Writer,
         retry_failed: bool,
         allow_private: bool,
+        keep_pictures: bool,
         start: float,
         on_progress: Callable[[IndexReport], None],
     ) -> None:
@@ -232,6 +244,7 @@ class _Run:
         self._writer = writer
         self._retry_failed = retry_failed
         self._allow_private = allow_private
+        self._keep_pictures = keep_pictures
         self._start = start
         self._on_progress = on_progress
         self._known = store.list_states()
@@ -361,7 +374,10 @@ class _Run:
             return None
         self._seen.add(item_id)
         try:
-            return self._columns.fit_item(entry)
+            row = self._columns.fit_item(entry)
+            if self._keep_pictures and entry.picture is None and (state := self._known.get(item_id)) is not None:
+                return replace(row, picture_stamp=state.picture_stamp or "")
+            return row
         except CatalogError as error:
             self._fail(Failure(item_id, "store", str(error)))
             return None

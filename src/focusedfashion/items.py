@@ -110,9 +110,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches(Sequence[Match]):
-    """The closest products, best first: at most k, never padded."""
+    """The closest products, best first: at most k, never padded. `more` says whether others follow the last one."""
 
     matches: tuple[Match, ...]
+    more: bool = False
 
     def __len__(self) -> int:
         return len(self.matches)

@@ -226,9 +226,13 @@ def _make_labels(group: AttributeGroup, scores: NDArray[np.float32]) -> pa.Struc
 
 
 def read_items(table: pa.Table) -> list[Item]:
-    """Rows of a catalog -> Items, with the source's own columns in the order in which the catalog met them."""
+    """Rows of a catalog -> Items, with the source's own columns in the order in which the catalog met them.
+
+    A thumbnail, where the rows have it, is the item's `picture`.
+    """
     names = [name for name in table.column_names if name not in OWN and not name.startswith("_")]
-    wanted = ["item_id", *_FACT_NAMES, *names] + [name for name in ("attributes", "box") if name in table.column_names]
+    others = [name for name in ("attributes", "box", "thumbnail") if name in table.column_names]
+    wanted = ["item_id", *_FACT_NAMES, *names, *others]
     return [
         Item(
             item_id=row["item_id"],
@@ -236,6 +240,7 @@ def read_items(table: pa.Table) -> list[Item]:
             columns={name: row[name] for name in names if row[name] is not None},
             attributes={group: _read_labels(found) for group, found in (row.get("attributes") or {}).items()},
             box=Box(*row["box"]) if row.get("box") else None,
+            picture=row.get("thumbnail"),
         )
         for row in table.select(wanted).to_pylist()
     ]

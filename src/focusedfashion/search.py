@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from numbers import Real
 
 import numpy as np
@@ -15,12 +16,25 @@ from focusedfashion.items import Match, Matches
 from focusedfashion.rows import read_embeddings, read_items
 from focusedfashion.store import Store
 
+SORTS = ("score", "price", "-price")
+
 
 def check_k(k: int) -> int:
     """The same k; raises QueryError where it is not a whole number from 1 to settings.MAX_K."""
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= settings.MAX_K:
         raise QueryError(f"k must be a whole number from 1 to {settings.MAX_K}, not {k!r}")
     return k
+
+
+def check_box(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """The same box; raises QueryError where it is not left < right, top < bottom, in fractions 0..1."""
+    try:
+        left, top, right, bottom = (float(side) for side in box)
+        if 0 <= left < right <= 1 and 0 <= top < bottom <= 1:
+            return left, top, right, bottom
+    except (TypeError, ValueError):
+        pass
+    raise QueryError(f"the box is [left, top, right, bottom], fractions from 0 to 1 of the picture, not {box!r}")
 
 
 def weigh_blocks(defaults: Mapping[str, float], focus: Mapping[str, float] | None) -> dict[str, float]:
@@ -41,6 +55,12 @@ def weigh_blocks(defaults: Mapping[str, float], focus: Mapping[str, float] | Non
     return weights
 
 
+def check_place(start: int, k: int) -> None:
+    """Raises QueryError where the matches from `start` on are not to be had: past settings.MAX_K there are none."""
+    if not isinstance(start, int) or isinstance(start, bool) or not 0 <= start <= settings.MAX_K - k:
+        raise QueryError(f"matches are listed up to the {settings.MAX_K:,}th, so `start` is 0 to {settings.MAX_K - k}")
+
+
 def find_matches(
     store: Store,
     query: NDArray[np.float32],
@@ -48,29 +68,44 @@ def find_matches(
     weights: Mapping[str, float],
     k: int,
     where: str | None = None,
-    without_product: str | None = None,
+    *,
+    without: str | None = None,
+    start: int = 0,
+    sort: str = "score",
+    collapse: bool = True,
+    thumbnails: bool = False,
 ) -> Matches:
-    """The k closest products, each shown by its closest picture; all there are where there are fewer.
+    """The k closest products after the first `start`, each shown by its closest picture; fewer where fewer are there.
 
     `query` is float32 (dim,), each block of L2 norm 1. The score is sum(w_b cos_b) / sum(w_b): a dot product with a
-    scaled query. Equal scores are ordered by item_id.
+    scaled query. Equal scores are ordered by item_id. `sort` is one of SORTS: by price, the closest k * PRICE_POOL
+    products (at most MAX_PRICE_POOL) come in the order of their prices, those without one last. Without `collapse`,
+    each item counts by itself. `without` is a product, or without `collapse` an item, that is passed over. With
+    `thumbnails` the items have theirs as `picture`.
     """
     total = sum(weights.values())
     scaled = np.zeros_like(query)
     for block, place in blocks.items():
         scaled[place] = query[place] * (weights[block] / total)
-    n = k + (without_product is not None)
+    wanted = start + k + 1  # the one after the last tells whether there are more
+    if sort != "score":
+        wanted = max(k, min(k * settings.PRICE_POOL, settings.MAX_PRICE_POOL))
+    n = wanted + (without is not None)
     while True:
-        table = store.nearest(scaled, n, where)
-        best = _choose_products(table, query, blocks, weights, k, without_product)
-        if len(best) == k or len(table) < n:
+        table = store.nearest(scaled, n, where, thumbnails=thumbnails)
+        best = _choose_products(table, query, blocks, weights, wanted, without, "product_id" if collapse else "item_id")
+        if len(best) == wanted or len(table) < n:
             break
         n *= 4  # the nearest were views of the same few products
+    if sort != "score":
+        prices = table.column("price").to_pylist()
+        sign = -1 if sort.startswith("-") else 1
+        best.sort(key=lambda found: math.inf if prices[found[0]] is None else sign * prices[found[0]])
+    more = len(best) > start + k
+    best = best[start : start + k]
     items = read_items(table.take(pa.array([row for row, _, _ in best], pa.int64())))
-    ranked = zip(items, best, strict=True)
-    return Matches(
-        tuple(Match(rank, score, cosines, item) for rank, (item, (_, score, cosines)) in enumerate(ranked, start=1))
-    )
+    ranked = enumerate(zip(items, best, strict=True), start=start + 1)
+    return Matches(tuple(Match(rank, score, cosines, item) for rank, (item, (_, score, cosines)) in ranked), more)
 
 
 def _choose_products(
@@ -79,17 +114,18 @@ def _choose_products(
     blocks: Mapping[str, slice],
     weights: Mapping[str, float],
     k: int,
-    without_product: str | None,
+    without: str | None,
+    key: str,
 ) -> list[tuple[int, float, dict[str, float]]]:
-    """(row, score, cosines) of the closest picture of each of the k closest products."""
+    """(row, score, cosines) of the closest picture of each of the k closest products, or whatever `key` names."""
     embeddings = read_embeddings(table).astype(np.float64)
     cosines = {block: np.clip(embeddings[:, place] @ query[place], -1.0, 1.0) for block, place in blocks.items()}
     scores = np.asarray(sum(weights[block] * cosines[block] for block in blocks)) / sum(weights.values())
     ids = table.column("item_id").to_pylist()
-    products = table.column("product_id").to_pylist()
+    products = table.column(key).to_pylist()
     # Rounded, so that two copies of a picture tie whatever the order in which their sums were taken.
     order = sorted(range(len(ids)), key=lambda row: (-round(float(scores[row]), 6), ids[row]))
-    taken = {without_product}
+    taken = {without}
     best: list[tuple[int, float, dict[str, float]]] = []
     for row in order:
         if products[row] not in taken and len(best) < k:

@@ -108,6 +108,14 @@ PARTITION_ROWS = 4_096  # of the index's partitions, about; Lance's own number
 PROBES = 80  # partitions that a search looks into, at least: all of them up to 300,000 rows
 CANDIDATES = 5  # for each wanted row; the index chooses them, and they are compared exactly
 INDEX_CACHE_BYTES = 2 * 2**30  # of the index, at most, stay in memory; a million items need a tenth
+MAX_CONDITIONS = 100  # of a structured filter
+MAX_ALTERNATIVES = 1_000  # values of one `in`
+MAX_FACETS = 20  # columns of one question
+FACET_CACHE = 256  # facets that are remembered until the catalog changes
+FACET_VALUES = 100  # of a column, the most frequent ones
+PRICE_POOL = 8  # times k: the closest products that a sort by price orders,
+MAX_PRICE_POOL = 200  # at most
+KNOWN_COLORS = 50_000  # of items that were explained, in memory; 250 bytes each
 MAX_WEIGHT = 1_000_000  # of a block; beyond it sums lose their digits
 
 # Server
@@ -115,8 +123,29 @@ PORT = 8_000
 MAX_BODY_BYTES = 32 * 2**20  # of an uploaded query
 MAX_FIELDS = 16  # of a form
 MAX_FIELD_BYTES = 64 * 2**10  # of one text field; a long filter has a few hundred
+MAX_JSON_DEPTH = 32  # levels of lists and objects; a column may be nested
 MAX_UPLOAD_SECONDS = 60  # for a whole body; a stalled upload would keep its place in the queue forever
-MAX_WAITING = 32  # requests beyond those that work; each may hold an upload of MAX_BODY_BYTES in memory
+MAX_WAITING = 64  # requests beyond those that work: a second's work or so
+MAX_BODIES_BYTES = 512 * 2**20  # of all bodies that have come and are not yet answered
+HELD_SECONDS = 600  # that a picture of POST /v1/images is kept in memory
+HELD_BYTES = 256 * 2**20  # of all those pictures; past it the oldest go
+HELD_PICTURES = 2_000  # and at most; each keeps what a few boxes of it gave
+HELD_LOOKS = 16  # parts of one picture that are remembered
+MAX_FAILURES = 1_000  # ledger entries of one answer
+COOKIE_SECONDS = 30 * 24 * 3_600  # that a browser keeps the key of a link
+PREFLIGHT_SECONDS = 3_600  # that a browser remembers that another site may ask
+KEY_SECONDS = 5.0  # after which a server reads the keys again
+MAX_KEY_NAME = 64  # characters
+REQUESTS_PER_SECOND = 50.0  # of one key, or of one address where no key is needed, from elsewhere,
+REQUESTS_AT_ONCE = 200  # after these: a page of results has a picture for each
+MAX_VISITORS = 10_000  # whose pace is watched; each is 200 bytes
+MAX_CHANGES = 16  # requests that change the catalog and wait
+CHANGE_SECONDS = 30.0  # that one waits for its turn and its end
+MAX_FEEDBACK = 10_000  # entries that wait to be written
+FEEDBACK_SECONDS = 2.0  # between two writings of them
+# Seconds after which one thread lets another have its turn; Python's own 5 ms leave a request waiting for the others'.
+SWITCH_SECONDS = 0.0005
+MAX_OPEN_FILES = 65_536  # connections are files; systems allow 1,024 unless asked
 THUMBNAIL_SECONDS = 300  # that a browser shows a thumbnail without asking again
 SHUTDOWN_SECONDS = 5  # for the requests that are under way when the server is told to end
 

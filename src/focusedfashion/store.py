@@ -2,6 +2,8 @@
 
     shop/items.lance      one row per item
     shop/failures.lance   the ledger: items that did not get in
+    shop/keys.lance       who may use the server from elsewhere (server/keys.py), if anybody was given a key
+    shop/feedback.lance   what visitors liked, if the server was told
     shop/writer.lock      who writes now (process id and start), for those that wait
 
 The schema's metadata says what the catalog is: our format number, the encoder's name, fingerprint and blocks.
@@ -32,7 +34,7 @@ from numpy.typing import NDArray
 from focusedfashion import settings
 from focusedfashion.encoders import Encoder
 from focusedfashion.errors import CatalogError, CatalogMissing, EncoderMismatch, ItemNotFound
-from focusedfashion.filters import check_words, explain_complaint, shorten_message
+from focusedfashion.filters import Where, check_words, compile_filters, explain_complaint, shorten_message
 from focusedfashion.items import Failure
 from focusedfashion.lock import Lease, Turn, lock_file
 from focusedfashion.rows import State, make_schema, read_embeddings
@@ -45,7 +47,7 @@ T = TypeVar("T")
 FORMAT = 1  # of a catalog; a reader refuses a higher one
 
 _METADATA = b"focusedfashion"
-_FILES = {"items.lance", "failures.lance", "writer.lock"}
+_FILES = {"items.lance", "failures.lance", "keys.lance", "feedback.lance", "writer.lock"}
 # Of two processes that insert the same new item at once, Lance makes one start again.
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
 _WIDENED = "_widened_"  # the prefix of a column that is being turned from whole numbers into numbers
@@ -90,6 +92,8 @@ class Store:
         # Nothing of a table stays open but what versions share and what is dear to read: the indexes.
         self._session = lance.Session(index_cache_size_bytes=settings.INDEX_CACHE_BYTES)
         self._answers = self._is_local
+        # The products with several items, of one version: most have none, and a search asks at once.
+        self._multiples: tuple[int, dict[str, int]] = (-1, {})
 
     # Reading
 
@@ -111,8 +115,22 @@ class Store:
                 "bytes": int(newest["metadata"]["total_files_size"]),
             }
 
-    def check_filter(self, where: str) -> None:
-        """Raises QueryError where `where` is no filter over this catalog's columns."""
+    def read_schema(self) -> tuple[pa.Schema, int]:
+        """The items' schema, and the number of the version that it is of: another one after every commit."""
+        items = self._open_items()
+        return items.schema, items.version
+
+    def read_filter(self, where: Where | None) -> str | None:
+        """A filter as SQL; None where there is none (blank text, an empty list). Raises QueryError where it is none
+        over this catalog's columns."""
+        if isinstance(where, str):
+            where = where if where.strip() else None
+            if where is not None:
+                self._check_filter(where)
+            return where
+        return compile_filters(where, self._open_items().schema) if where else None
+
+    def _check_filter(self, where: str) -> None:
         items = self._open_items()
         check_words(where, items.schema)
         if problem := _parse_filter(items, where):
@@ -122,15 +140,19 @@ class Store:
         if problem := _parse_filter(items, f"({where}\n)"):
             raise explain_complaint(where, items.schema, problem)
 
-    def nearest(self, vector: NDArray[np.float32], n: int, where: str | None = None) -> pa.Table:
-        """The n rows with the largest dot product with `vector`, float32 (dim,), best first, without thumbnails.
+    def nearest(
+        self, vector: NDArray[np.float32], n: int, where: str | None = None, *, thumbnails: bool = False
+    ) -> pa.Table:
+        """The n rows with the largest dot product with `vector`, float32 (dim,), best first, if asked for with their
+        thumbnails.
 
         The filter applies before the neighbors are chosen, so n come back if n exist. More come back where several are
         as close as the last: which of those count is then the caller's choice. Exact in a small catalog; in a larger
         one the index chooses candidates, of which the exact dot product decides (`benchmarks/search.py` measures it).
         """
         items = self._open_items()
-        return self._read_rows(items, self._find_nearest(items, vector, n, where))
+        columns = [*_list_shown(items.schema), *(["thumbnail"] if thumbnails else [])]
+        return self._read_rows(items, self._find_nearest(items, vector, n, where), columns)
 
     def read_row(self, item_id: str) -> pa.Table:
         """The item's row, without its thumbnail. Raises ItemNotFound."""
@@ -141,6 +163,26 @@ class Store:
         """The item's thumbnail, JPEG (WebP in the first catalogs). Raises ItemNotFound."""
         thumbnail: bytes = self._read_one(self._open_items(), item_id, ["thumbnail"]).column(0)[0].as_py()
         return thumbnail
+
+    def count_products(self, product_ids: Sequence[str]) -> list[int]:
+        """How many items each product has, 1 where it has none: of what the catalog holds now."""
+        items = self._open_items()
+        version, counts = self._multiples
+        if version != items.version:
+            with _explained(self.path):
+                table = pc.value_counts(items.to_table(columns=["product_id"]).column(0).combine_chunks())
+            several = table.filter(pc.greater(table.field("counts"), 1))
+            counts = dict(zip(several.field("values").to_pylist(), several.field("counts").to_pylist(), strict=True))
+            self._multiples = items.version, counts
+        return [counts.get(product, 1) for product in product_ids]
+
+    def read_values(self, columns: Mapping[str, str], where: str | None) -> pa.Table:
+        """Columns by the names of `columns`, each of the SQL expression that it maps to, where the filter holds."""
+        items = self._open_items()
+        try:
+            return items.to_table(columns=dict(columns), filter=where)
+        except _LANCE_ERRORS as error:
+            raise explain_complaint(where or "", items.schema, str(error)) from None
 
     def list_failures(self) -> list[Failure]:
         """The ledger, ordered by item."""
@@ -168,6 +210,32 @@ class Store:
             table.column(name).to_pylist() if name in table.column_names else [None] * len(table) for name in wanted
         )
         return dict(zip(ids, map(State, *parts), strict=True))
+
+    # Tables beside the items: keys, feedback
+
+    def read_table(self, name: str) -> pa.Table | None:
+        """A table beside the items, or None where there is none."""
+        table = self._open_beside(name)
+        if table is None:
+            return None
+        with _explained(self.path):
+            return table.to_table()
+
+    def append(self, name: str, rows: pa.Table) -> None:
+        """Appends to a table beside the items, which is made if need be. Any number of processes may, at once."""
+        self._open_items()  # beside nothing there is no table
+        with _explained(self.path, "written"):
+            table = lance.write_dataset(rows, self._uri(name), mode="append")
+            if len(table.get_fragments()) > settings.MAX_FRAGMENTS:
+                _compact(table)
+                _clean(table)
+
+    def delete(self, name: str, key: str, values: Sequence[str]) -> None:
+        """Deletes the rows of a table beside the items whose `key` has one of the values."""
+        table = self._open_beside(name)
+        if table is not None and values:
+            with _explained(self.path, "written"):
+                table.delete(f"{key} IN ({', '.join(map(_quote, values))})")
 
     # Writing
 
@@ -254,12 +322,15 @@ class Store:
 
     def open_ledger(self) -> Any:
         """The ledger's table, or None while nothing has failed."""
+        return self._open_beside("failures")
+
+    def _open_beside(self, name: str) -> Any:
         try:
-            return lance.dataset(self._uri("failures"))
+            return lance.dataset(self._uri(name))
         except _LANCE_ERRORS as error:
             if is_missing(error):
                 return None
-            raise explain_trouble(self._uri("failures"), str(error), "read") from None
+            raise explain_trouble(self._uri(name), str(error), "read") from None
 
     def write_ledger(self, table: pa.Table) -> None:
         """Makes the ledger's table."""
@@ -311,14 +382,13 @@ class Store:
                 return row_ids
             fetch = min(fetch * 4, rows)
 
-    def _read_rows(self, items: Any, row_ids: list[int]) -> pa.Table:
-        """Whole rows in this order, without thumbnails."""
-        columns = _list_shown(items.schema)
+    def _read_rows(self, items: Any, row_ids: list[int], columns: Sequence[str]) -> pa.Table:
+        """Rows in this order."""
         if not row_ids:
-            return items.schema.empty_table().select(columns)
+            return items.schema.empty_table().select(list(columns))
         with _explained(self.path):
             # Lance looks such rows up by their places; in one call with the search it would read them one by one.
-            rows = items.to_table(columns=columns, filter=f"_rowid IN ({str(row_ids)[1:-1]})", with_row_id=True)
+            rows = items.to_table(columns=list(columns), filter=f"_rowid IN ({str(row_ids)[1:-1]})", with_row_id=True)
         places = {row_id: place for place, row_id in enumerate(rows.column("_rowid").to_pylist())}
         return rows.take(pa.array([places[row_id] for row_id in row_ids])).drop_columns(["_rowid"])
 

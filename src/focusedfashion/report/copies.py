@@ -13,13 +13,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from focusedfashion import settings
+from focusedfashion.colors import has_even_ground, list_border
 from focusedfashion.images import RGB
 from focusedfashion.report.looks import View
 
@@ -42,8 +42,6 @@ _TINT_EVEN, _TINT_BUSY = 12.0, 20.0  # difference of red minus green or of yello
 _PART_EVEN, _PART_BUSY = 28.0, 40.0  # difference of red, green or blue in any of the parts
 _DETAIL_EVEN, _DETAIL_BUSY = 0.97, 0.75  # correlation
 _GROUND = 20  # of 255; nearer to the border's median a pixel is ground
-_STUDIO = 10  # of 255; so near to its median is the border of a picture on even ground, a floor or a bed is not,
-_EVEN = 0.5  # for this share of it: a leg may reach out of the picture
 
 
 def is_plain(minis: RGB) -> Bools:
@@ -220,20 +218,6 @@ def _read_detail(thumbnail: bytes, even: bool) -> tuple[NDArray[np.int8], Bools,
             content[:] = True
     detail = np.clip(np.rint(grey - mean), -127, 127).astype(np.int8)
     return detail, content, pixels[content].mean(axis=0, dtype=np.float32)
-
-
-def list_border(pictures: NDArray[Any]) -> NDArray[Any]:
-    """(n, h, w, 3) -> (n, 2 (h + w) - 4, 3): the outermost pixels."""
-    top, bottom = pictures[:, 0], pictures[:, -1]
-    return np.concatenate([top, bottom, pictures[:, 1:-1, 0], pictures[:, 1:-1, -1]], axis=1)
-
-
-def has_even_ground(minis: RGB) -> Bools:
-    """(n, 16, 18, 3) -> (n,): whether the picture's border is of one color."""
-    border = list_border(minis).astype(np.int16)
-    near = np.abs(border - np.median(border, axis=1, keepdims=True)).max(axis=2) <= _STUDIO
-    even: Bools = near.mean(axis=1) >= _EVEN
-    return even
 
 
 def _to_grey(pictures: RGB) -> Floats:

@@ -1,291 +1,502 @@
 // The page: a picture in, the closest products out. It talks to this server only, and writes text only as text.
+//
+// One state (state.js) says what is searched; `change` brings it further, the address follows it, and every answer of
+// this visit is kept under its address, so that Back shows it at once.
 
-// Words for a score. Provisional: to be set anew once scores are calibrated against what people call alike.
-const WORDS = [
-  [0.85, "Very close"],
-  [0.7, "Close"],
-  [0.5, "Similar"],
-  [-1, "Somewhat alike"],
-];
+import { getCatalog, getItem, Problem, search, sendPhoto } from "./api.js";
+import { drawBlank, drawCard, openWhy, wordOf } from "./cards.js";
+import { Crop } from "./crop.js";
+import { byId, make, nameOf, thumbnailOf } from "./dom.js";
+import { forgetLikes, keepPhoto, readLikes, readPhoto, readWishes } from "./memory.js";
+import { shrink, toBlob, toDataUrl } from "./picture.js";
+import { Refine } from "./refine.js";
+import { countFilters, listFilters, makeState, readState, toQuery, writeState } from "./state.js";
+import { orderByTaste } from "./taste.js";
+import { takePhotos, takeShared } from "./ways.js";
+import { capitalize, fillWords, formatScore, words } from "./words.js";
 
-const K = 5;
-const LONGER_SIDE = 1280; // px; the server works at 640, so nothing that it could see is lost
-const JPEG_QUALITY = 0.9;
+const K = 20; // products at first, and with each "show more"
+const WAIT = 120; // ms of quiet after which a slider's or a crop's change is searched
+const KEPT = 30; // answers
+const SEEN = ["category", "color", "pattern"]; // what the encoder says of the photo, in a line
 
-const byId = (id) => document.getElementById(id);
-
-// Every search of this visit, so that the browser's Back shows the one before. A view is
-// {picture: URL or "", caption, ask: (signal) => Promise<Response>, matches: once they are there}.
-const views = [];
-let current = null;
+let state = makeState();
+let photo = null; // a file that is on its way and has no name of the server's yet: {file, url}
+let shown = null; // {matches, cursor, query}
+let catalog = { blocks: {}, columns: [], labels: {} };
+let refine = null;
 let request = new AbortController();
+let timer = 0;
+const answers = new Map(); // address -> shown
+const pictures = new Map(); // image_id -> the photo's URL in this browser
+const titles = new Map(); // item_id -> title, for the caption
 
-// From a person to a query
+const actions = {
+  similar: (item) =>
+    open(makeState({ item: item.item_id, picks: state.picks, ranges: state.ranges, sort: state.sort })),
+  why: (match) =>
+    openWhy(
+      match,
+      { picture: copyPicture(), subject: subjectOf(), filters: listFilters(state, refine.kinds) },
+      actions,
+    ),
+  taste: () => arrange(),
+  wished: () => {
+    showWishCount();
+    if (state.wishes) showWishes();
+  },
+};
+
+// From a person to a search
 
 async function searchPhoto(file) {
-  const view = {
-    picture: URL.createObjectURL(file),
-    caption: file.type.startsWith("image/") ? "Your photo" : file.name,
-  };
-  view.ask = async (signal) => {
-    const form = new FormData();
-    // Scaled once; a second try sends the same.
-    view.upload ??= await scale(file);
-    form.set("image", view.upload, "photo");
-    form.set("k", K);
-    return fetch("/v1/search", { method: "POST", body: form, signal });
-  };
-  await open(view);
-}
-
-async function searchSimilar(match) {
-  await open({
-    picture: match.thumbnail,
-    caption: `More like ${nameOf(match.item)}`,
-    ask: (signal) => fetch(`/v1/items/${encodeURIComponent(match.item.item_id)}/similar?k=${K}`, { signal }),
-  });
-}
-
-// A file -> a JPEG of at most LONGER_SIDE, upright, without its metadata; the file itself where the browser cannot
-// read it (HEIC), since the server may.
-async function scale(file) {
-  let bitmap;
+  const mine = (photo = { file, url: "" });
+  state = makeState();
+  history.pushState(null, "", location.pathname);
+  const signal = leaveRequest();
+  showWork(true);
   try {
-    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-  } catch {
-    return file;
-  }
-  const factor = Math.min(1, LONGER_SIDE / Math.max(bitmap.width, bitmap.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * factor));
-  canvas.height = Math.max(1, Math.round(bitmap.height * factor));
-  const context = canvas.getContext("2d");
-  context.fillStyle = "#fff"; // under transparency, as the server has it
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  const jpeg = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
-  return jpeg ?? file;
-}
-
-// From a query to results
-
-async function open(view) {
-  history.pushState({ view: views.push(view) - 1 }, "");
-  await run(view);
-}
-
-async function run(view) {
-  request.abort();
-  request = new AbortController();
-  const { signal } = request;
-  showWork(view);
-  try {
-    view.matches = await readMatches(await view.ask(signal));
+    const blob = await shrink(file);
+    if (signal.aborted) return;
+    mine.url = URL.createObjectURL(blob);
+    showQuery();
+    const imageId = await sendAndKeep(blob, mine.url, signal);
+    photo = null;
+    state = { ...state, image: imageId };
+    history.replaceState(null, "", location.pathname + writeState(state));
+    await run();
   } catch (error) {
     if (!signal.aborted) showProblem(error);
-    return;
   }
-  if (!signal.aborted) showMatches(view);
 }
 
-async function readMatches(response) {
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer.matches;
-  throw new Problem(answer.detail ?? `The server answered ${response.status}.`, response.status);
+// A photo -> the name that the server gives it; this tab remembers what it showed.
+async function sendAndKeep(blob, url, signal) {
+  const { image_id: imageId } = await sendPhoto(blob, signal);
+  pictures.set(imageId, url);
+  toDataUrl(blob).then((data) => keepPhoto(imageId, data));
+  return imageId;
 }
 
-class Problem extends Error {
-  constructor(message, status) {
-    super(message);
-    this.status = status;
+function leaveRequest() {
+  clearTimeout(timer);
+  request.abort();
+  request = new AbortController();
+  return request.signal;
+}
+
+// A new subject: an entry of its own in the history, from the top.
+function open(next) {
+  photo = null;
+  state = next;
+  history.pushState(null, "", location.pathname + writeState(state));
+  start();
+}
+
+// Another filter, weight or part of the same subject. `push`: Back leads to before it; `wait`: more may follow at once.
+function change(parts, { push = false, wait = false } = {}) {
+  state = { ...state, ...parts };
+  refine.show(state);
+  if (photo) return; // it is searched with all this as soon as the server has it
+  const address = location.pathname + writeState(state);
+  if (push) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+  showCrop();
+  clearTimeout(timer);
+  timer = setTimeout(run, wait ? WAIT : 0);
+}
+
+function start() {
+  leaveRequest();
+  if (byId("why").open) byId("why").close();
+  byId("look").classList.remove("adjusting");
+  byId("adjust").setAttribute("aria-expanded", "false");
+  if (state.wishes) return showWishes();
+  if (!state.item && !state.image) return showStart();
+  const kept = answers.get(writeState(state));
+  refine.show(state);
+  if (kept) {
+    refine.load(state);
+    shown = kept;
+    showQuery();
+    return showMatches();
   }
+  showWork(true);
+  return run();
+}
+
+const subjectOf = () => (state.item ? { item_id: state.item } : { image_id: state.image });
+
+async function ask(query, signal) {
+  try {
+    return await search(subjectOf(), query, signal);
+  } catch (error) {
+    if (!state.image || error.status !== 404) throw error;
+    // The server has let the photo go; this tab may still have it.
+    const kept = readPhoto(state.image);
+    if (!kept) throw new Problem(words.expired, 404);
+    const imageId = await sendAndKeep(toBlob(kept), kept, signal);
+    state = { ...state, image: imageId };
+    history.replaceState(null, "", location.pathname + writeState(state));
+    delete query.cursor; // it was of the photo's other name
+    return search(subjectOf(), query, signal);
+  }
+}
+
+async function run() {
+  const signal = leaveRequest();
+  showWork(false);
+  try {
+    const answer = await ask({ k: K, ...toQuery(state, refine.kinds, catalog.blocks) }, signal);
+    if (signal.aborted) return;
+    shown = { matches: answer.matches, cursor: answer.cursor, query: answer.query };
+    keepAnswer();
+    refine.load(state); // after the search: the results come first
+    await arrange(true);
+  } catch (error) {
+    if (!signal.aborted) showProblem(error);
+  }
+}
+
+function keepAnswer() {
+  const address = writeState(state);
+  answers.delete(address);
+  answers.set(address, shown);
+  if (answers.size > KEPT) answers.delete(answers.keys().next().value);
+  for (const { item } of shown.matches) titles.set(item.item_id, nameOf(item));
+}
+
+async function showMore() {
+  const { signal } = request;
+  const before = shown;
+  byId("more").disabled = true;
+  try {
+    const query = { k: K, ...toQuery(state, refine.kinds, catalog.blocks), cursor: before.cursor };
+    const answer = await ask(query, signal);
+    if (signal.aborted) return;
+    const place = before.matches.length;
+    const known = new Set(before.matches.map(({ item }) => item.item_id));
+    const more = answer.matches.filter(({ item }) => !known.has(item.item_id));
+    shown = { ...before, matches: [...before.matches, ...more], cursor: answer.cursor };
+    keepAnswer();
+    await arrange();
+    byId("news").textContent = words.added(more.length);
+    byId("matches").children[place]?.querySelector("button").focus({ preventScroll: true });
+  } catch (error) {
+    if (!signal.aborted) showProblem(error, true);
+  } finally {
+    byId("more").disabled = false;
+  }
+}
+
+// The order: by likes too, unless the price orders.
+async function arrange(fresh = false) {
+  const mine = shown;
+  const likes = readLikes();
+  const byTaste = state.sort === "score" && likes.size > 0 && !state.wishes;
+  if (byTaste && fresh) showMatches(); // at once as the server has them; the likes need a request
+  const order = byTaste ? await orderByTaste(mine.matches, likes) : mine.matches;
+  if (shown === mine && document.body.dataset.state !== "start" && !state.wishes) showMatches(order);
 }
 
 // What a person sees
 
+// start, work (a search is on its way), done or wishes
+function setState(name) {
+  document.body.dataset.state = name;
+  document.body.classList.toggle("search", name === "work" || name === "done");
+}
+
 function showStart() {
-  current = null;
-  document.body.dataset.state = "start";
-  showQuery({ picture: "", caption: "" });
-  byId("pick").textContent = "Choose a photo";
+  clearProblem();
+  shown = null;
+  photo = null;
+  setState("start");
+  document.title = words.title;
+  byId("pick").textContent = words.choose;
   byId("matches").replaceChildren();
+  byId("news").textContent = "";
+  closeSheet();
 }
 
-function showQuery(view) {
+function pictureOf() {
+  if (photo) return photo.url;
+  if (state.item) return thumbnailOf(state.item);
+  return pictures.get(state.image) ?? readPhoto(state.image);
+}
+
+function showQuery() {
   const picture = byId("query-picture");
-  picture.hidden = !view.picture;
-  picture.alt = view.caption;
-  if (view.picture) picture.src = view.picture;
-  else picture.removeAttribute("src");
-  byId("caption").textContent = view.caption;
-  byId("pick").textContent = "Choose another photo";
-  byId("problem").textContent = "";
-  byId("retry").hidden = true;
+  const url = pictureOf();
+  const title = state.item && titles.get(state.item);
+  const caption = state.item ? (title ? words.moreLike(title) : "") : words.yourPhoto;
+  picture.hidden = !url;
+  picture.alt = caption;
+  if (!url) picture.removeAttribute("src");
+  else if (picture.getAttribute("src") !== url) picture.src = url;
+  byId("caption").textContent = caption;
+  byId("pick").textContent = words.chooseAnother;
+  const seen = shown?.query.attributes ?? {};
+  byId("seen").hidden = Boolean(state.item);
+  byId("seen").textContent = state.item
+    ? ""
+    : SEEN.map((group) => seen[group]?.[0]?.label)
+        .filter(Boolean)
+        .join(" · ");
+  showCrop();
+  document.title = caption ? `${caption} – ${words.title}` : words.title;
+  if (state.item && !title) {
+    const { item } = state;
+    getItem(item).then(
+      (found) => {
+        titles.set(item, nameOf(found));
+        if (state.item === item) showQuery();
+      },
+      () => {},
+    ); // the search says that there is none
+  }
 }
 
-function showWork(view) {
-  current = view;
+function showCrop() {
+  const can = !state.item && !byId("query-picture").hidden;
+  crop.area.hidden = !can;
+  byId("look").classList.toggle("still", !can);
+  byId("adjust").hidden = !can;
+  byId("whole").hidden = !can || !state.box;
+  crop.show(state.box);
+}
+
+// `anew`: another subject, so that nothing of what is shown stays.
+function showWork(anew) {
   const hadFocus = byId("matches").contains(document.activeElement);
-  document.body.dataset.state = "work";
-  showQuery(view);
+  clearProblem();
+  setState("work");
   byId("results").setAttribute("aria-busy", "true");
-  byId("results-title").textContent = "Looking…";
-  byId("news").textContent = "Looking for the closest.";
-  byId("matches").replaceChildren(...Array.from({ length: K }, drawBlank));
+  byId("news").textContent = words.lookingNews;
+  if (!anew && shown) return;
+  shown = null;
+  showQuery();
+  refine?.show(state);
+  byId("results-title").textContent = words.looking;
+  byId("more").hidden = true;
+  byId("note").hidden = true;
+  byId("matches").replaceChildren(...Array.from({ length: 10 }, drawBlank));
   if (hadFocus) byId("results-title").focus({ preventScroll: true });
   scrollTo({ top: 0 });
 }
 
-function showMatches(view) {
-  current = view;
-  document.body.dataset.state = "done";
-  showQuery(view);
+function showMatches(matches = shown.matches) {
+  setState("done");
+  showQuery();
   byId("results").removeAttribute("aria-busy");
-  const { matches } = view;
-  byId("results-title").textContent = matches.length ? "Closest" : "Nothing found";
-  byId("news").textContent = matches.length
-    ? `${matches.length} found. The closest: ${nameOf(matches[0].item)}, ${wordFor(matches[0].score)}.`
-    : "Nothing found.";
-  byId("matches").replaceChildren(...matches.map(drawMatch));
+  clearProblem();
+  const title = state.sort === "score" ? words.closest : words.byPrice;
+  byId("results-title").textContent = matches.length ? title : words.nothing;
+  const nearest = matches[0];
+  byId("news").textContent = nearest
+    ? words.found(matches.length, nameOf(nearest.item), `${wordOf(nearest)} ${formatScore(nearest.score)}`)
+    : words.nothing;
+  showTaste();
+  if (!matches.length) showNote(countFilters(state) ? words.nothingHint : words.noneNear);
+  byId("more").hidden = !shown.cursor;
+  drawCards(matches);
 }
 
-function showProblem(error) {
-  const lost = !(error instanceof Problem);
-  document.body.dataset.state = "done";
-  byId("results").removeAttribute("aria-busy");
-  byId("results-title").textContent = "That did not work";
-  byId("news").textContent = ""; // the problem announces itself
-  byId("matches").replaceChildren();
-  byId("problem").textContent = lost ? "The server does not answer. Is it still running?" : capitalize(error.message);
-  // Worth it where the picture is not to blame.
-  byId("retry").hidden = !(lost || error.status >= 500);
+function showTaste() {
+  const marks = [...readLikes().values()];
+  const likes = marks.filter((value) => value > 0).length;
+  if (marks.length && state.sort === "score") showNote(words.tasteNote(likes, marks.length - likes), true);
+  else byId("note").hidden = true;
 }
 
-function drawMatch(match, place) {
-  const { item } = match;
-  const card = byId("match").content.firstElementChild.cloneNode(true);
-  const find = (selector) => card.querySelector(selector);
-  card.style.setProperty("--place", place);
-  const picture = find("img");
-  picture.alt = nameOf(item);
-  picture.addEventListener("error", () => picture.remove(), { once: true });
-  picture.addEventListener("load", () => picture.classList.toggle("snug", fitsTile(picture)));
-  picture.src = match.thumbnail;
-  find(".brand").textContent = item.brand ?? "";
-  find(".title").append(linkTo(item.url, nameOf(item)));
-  find(".price").textContent = priceOf(item);
-  find(".score em").textContent = wordFor(match.score);
-  find(".score span").textContent = match.score.toFixed(2);
-  find(".blocks").append(...Object.entries(match.blocks).map(drawBlock));
-  find(".more").setAttribute("aria-label", `More like this: ${nameOf(item)}`);
-  find(".more").addEventListener("click", () => searchSimilar(match));
-  return card;
+function showNote(text, forgettable = false) {
+  byId("note").hidden = false;
+  byId("note-words").textContent = text;
+  byId("forget").hidden = !forgettable;
 }
 
-function drawBlock([block, cosine]) {
-  const bar = make("span", { className: "bar" });
-  bar.style.setProperty("--share", Math.max(0, cosine));
-  const value = make("dd", {}, bar, make("span", { textContent: cosine.toFixed(2) }));
-  return make("div", {}, make("dt", { textContent: capitalize(block) }), value);
-}
-
-function drawBlank() {
-  const card = make("li", { className: "match blank", ariaHidden: "true" });
-  card.append(make("div", { className: "tile" }), make("div", { className: "words" }));
-  return card;
-}
-
-// Small words
-
-const nameOf = (item) => item.title || item.item_id;
-
-// Nearly 3:4: filling the tile cuts off less than a tenth, and leaves no slivers beside the picture.
-const fitsTile = ({ naturalWidth, naturalHeight }) => Math.abs(Math.log(naturalWidth / naturalHeight / 0.75)) < 0.1;
-
-const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-// By the number as it is shown: 0.698 reads 0.70, and so has the word of 0.70.
-const wordFor = (score) => WORDS.find(([least]) => score.toFixed(2) >= least)?.[1] ?? WORDS.at(-1)[1];
-
-function priceOf({ price, currency }) {
-  if (price == null) return "";
-  try {
-    return new Intl.NumberFormat(undefined, currency ? { style: "currency", currency } : {}).format(price);
-  } catch {
-    return `${price} ${currency}`; // not a currency that the browser knows
+// New cards in place of the old ones; a picture that was there stays, and what moved is seen to move.
+function drawCards(matches) {
+  const list = byId("matches");
+  const before = new Map([...list.querySelectorAll("[data-id]")].map((card) => [card.dataset.id, card]));
+  const places = new Map([...before].map(([id, card]) => [id, card.getBoundingClientRect()]));
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const [focusedId, focusedClass] = [focused?.closest(".match")?.dataset.id, focused?.className];
+  const likes = readLikes();
+  const cards = matches.map((match) => {
+    const card = drawCard(match, actions);
+    card.classList.toggle("disliked", likes.get(match.item.item_id) === -1);
+    const picture = before.get(match.item.item_id)?.querySelector(".tile img");
+    if (picture) card.querySelector(".tile img").replaceWith(picture);
+    return card;
+  });
+  list.replaceChildren(...cards);
+  if (focused) {
+    const card = cards.find(({ dataset }) => dataset.id === focusedId);
+    const same = card && [...card.querySelectorAll("button, a")].find(({ className }) => className === focusedClass);
+    (same ?? byId("results-title")).focus({ preventScroll: true });
+  }
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  const moves = cards.map((card) => [card, places.get(card.dataset.id), card.getBoundingClientRect()]);
+  for (const [card, from, to] of moves) {
+    if (to.top > innerHeight) continue;
+    const shift = from ? `translate(${from.left - to.left}px, ${from.top - to.top}px)` : "translateY(0.5rem)";
+    card.animate([{ transform: shift, opacity: from ? 1 : 0 }, {}], { duration: 260, easing: "ease-out" });
   }
 }
 
-// A catalog's links are not to be trusted: only the web's own two schemes become one.
-function linkTo(url, text) {
-  if (!/^https?:\/\//i.test(url ?? "")) return text;
-  return make("a", { href: url, target: "_blank", rel: "noopener noreferrer", textContent: text });
+// `keep`: what is shown stays below the line.
+function showProblem(error, keep = false) {
+  const problem = error instanceof Problem ? error : null;
+  if (!problem) console.error(error);
+  setState("done");
+  byId("results").removeAttribute("aria-busy");
+  byId("news").textContent = ""; // the problem announces itself
+  byId("problem").textContent = capitalize(problem?.message ?? String(error));
+  // Worth it where the request is not to blame.
+  byId("retry").hidden = !problem || (problem.status > 0 && problem.status < 500 && problem.status !== 429);
+  if (keep) return;
+  shown = null;
+  document.body.classList.add("failed"); // nothing to refine: the line, and the way on
+  byId("again").hidden = !byId("retry").hidden || problem?.status === 401;
+  byId("results-title").textContent = words.failed;
+  byId("more").hidden = true;
+  byId("note").hidden = true;
+  byId("matches").replaceChildren();
 }
 
-function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
+function clearProblem() {
+  document.body.classList.remove("failed");
+  byId("problem").textContent = "";
+  byId("retry").hidden = true;
+  byId("again").hidden = true;
 }
 
-// The ways in: choose, drop, paste, Back
-
-byId("file").addEventListener("change", ({ target }) => {
-  const [file] = target.files;
-  target.value = ""; // so that the same file can be chosen again
-  if (file) searchPhoto(file);
-});
-
-const bringsFile = (event) => event.dataTransfer?.types.includes("Files");
-
-for (const kind of ["dragenter", "dragover"]) {
-  addEventListener(kind, (event) => {
-    if (!bringsFile(event)) return;
-    event.preventDefault();
-    document.body.classList.add("dropping");
-  });
+function showWishes() {
+  const wishes = readWishes();
+  shown = { matches: wishes.map((item) => ({ item })), cursor: null, query: {} };
+  setState("wishes");
+  document.title = `${words.wishes} – ${words.title}`;
+  byId("results-title").textContent = words.wishes;
+  clearProblem();
+  byId("more").hidden = true;
+  showNote(wishes.length ? words.wishesNote : words.wishesEmpty);
+  drawCards(shown.matches);
+  // Prices change and items go: the catalog has the last word.
+  for (const { item_id } of wishes) {
+    const card = () => byId("matches").querySelector(`[data-id="${CSS.escape(item_id)}"]`);
+    getItem(item_id).then(
+      (item) => state.wishes && card()?.replaceWith(drawCard({ item }, actions)),
+      (error) => error.status === 404 && card()?.classList.add("gone"),
+    );
+  }
 }
 
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dropping");
+function showWishCount() {
+  const { size } = new Set(readWishes());
+  byId("wishes-link").textContent = size ? `${words.wishes} (${size})` : words.wishes;
+}
+
+// The query's picture as it is cropped, for the window that compares.
+function copyPicture() {
+  const picture = byId("query-picture");
+  if (picture.hidden) return null;
+  const [left, top, right, bottom] = state.box ?? [0, 0, 1, 1];
+  const canvas = make("canvas", { role: "img", ariaLabel: picture.alt });
+  canvas.width = Math.max(1, Math.round(picture.naturalWidth * (right - left)));
+  canvas.height = Math.max(1, Math.round(picture.naturalHeight * (bottom - top)));
+  canvas.getContext("2d").drawImage(picture, -left * picture.naturalWidth, -top * picture.naturalHeight);
+  return canvas;
+}
+
+// What one can press
+
+addEventListener("popstate", () => {
+  photo = null;
+  state = readState(location.hash);
+  start();
 });
 
-addEventListener("drop", (event) => {
-  document.body.classList.remove("dropping");
-  if (!bringsFile(event)) return;
-  event.preventDefault();
-  if (event.dataTransfer.files[0]) searchPhoto(event.dataTransfer.files[0]);
+byId("retry").addEventListener("click", () => (!refine ? begin() : photo ? searchPhoto(photo.file) : run()));
+byId("again").addEventListener("click", () => byId("file").click());
+byId("more").addEventListener("click", showMore);
+byId("forget").addEventListener("click", () => {
+  forgetLikes();
+  arrange();
 });
-
-addEventListener("paste", (event) => {
-  const file = event.clipboardData?.files[0];
-  if (!file) return;
-  event.preventDefault();
-  searchPhoto(file);
+byId("skip").addEventListener("click", () =>
+  byId(document.body.dataset.state === "start" ? "file" : "results-title").focus(),
+);
+byId("whole").addEventListener("click", () => {
+  change({ box: null });
+  byId("adjust").focus();
 });
-
-addEventListener("popstate", ({ state }) => {
-  request.abort();
-  const view = views[state?.view];
-  if (!view) showStart();
-  else if (view.matches) showMatches(view);
-  else run(view);
-});
-
-byId("retry").addEventListener("click", () => run(current));
-
 byId("query-picture").addEventListener("error", ({ target }) => {
-  target.hidden = true; // what the browser cannot show leaves the hanger in its place
+  target.hidden = true; // what the browser cannot show leaves its place empty
+  showCrop();
+});
+byId("adjust").addEventListener("click", () => {
+  const on = byId("look").classList.toggle("adjusting");
+  byId("adjust").setAttribute("aria-expanded", String(on));
+  byId("adjust").textContent = on ? words.done : words.adjust;
+  closeSheet();
+  if (on) crop.area.focus({ preventScroll: true });
 });
 
-// After a reload the views of before are gone, and Back must not take them for later ones.
-history.replaceState(null, "");
+// On a phone what can be refined is a sheet over the lower half, so that the results are seen to follow.
+function closeSheet() {
+  document.body.classList.remove("refining");
+  byId("open-refine").setAttribute("aria-expanded", "false");
+}
 
-fetch("/v1/info")
-  .then((response) => response.json())
-  .then(({ items }) => {
-    if (items != null) byId("count").textContent = `${items.toLocaleString()} ${items === 1 ? "item" : "items"}`;
-  })
-  .catch(() => {}); // the first search says what is wrong
+byId("open-refine").addEventListener("click", () => {
+  const on = document.body.classList.toggle("refining");
+  byId("open-refine").setAttribute("aria-expanded", String(on));
+  if (!on) return;
+  byId("close-refine").focus();
+  const bar = document.querySelector(".query").offsetHeight;
+  scrollTo({ top: byId("matches").getBoundingClientRect().top + scrollY - bar - 8 });
+});
+byId("close-refine").addEventListener("click", () => {
+  closeSheet();
+  byId("open-refine").focus();
+});
+byId("refine").addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && document.body.classList.contains("refining")) byId("close-refine").click();
+});
+
+const crop = new Crop(byId("look"), (box, settled) => {
+  change({ box }, { wait: true });
+  const [left, top, right, bottom] = crop.box;
+  if (settled)
+    byId("news").textContent = words.cropSaid(Math.round(100 * (right - left)), Math.round(100 * (bottom - top)));
+});
+
+// A click beside the window closes it.
+byId("why").addEventListener("click", (event) => {
+  if (event.target === byId("why")) byId("why").close();
+});
+
+async function begin() {
+  try {
+    catalog = await getCatalog();
+  } catch (error) {
+    setState("done");
+    showProblem(error);
+    return;
+  }
+  byId("count").textContent = words.items(catalog.items);
+  refine = new Refine(catalog, change);
+  state = readState(location.hash);
+  const shared = await takeShared();
+  if (shared) return searchPhoto(shared);
+  start();
+  if (document.body.dataset.state === "start") refine.load(state); // so that it is there before the results are
+}
+
+fillWords();
+takePhotos(searchPhoto);
+byId("pick").textContent = words.choose;
+showWishCount();
+if (location.protocol === "https:" && "serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js");
+begin();
