@@ -122,8 +122,8 @@ def measure(source: ff.Catalog, folder: Path, size: int, queries: int) -> None:
                 kth = np.partition(scores, -K)[-K]
                 for engine in engines.values():
                     if share == 100 or engine.filters:
-                        # The threads of NumPy's BLAS spin for a moment after their work, at the cost of who comes next.
-                        time.sleep(0.005)
+                        # The threads of OpenBLAS spin for 2^26 cycles after their work, at the cost of who comes next.
+                        time.sleep(0.03)
                         begin = time.perf_counter()
                         answer = engine.ask(Question(query, weights, scaled, share))
                         spent = time.perf_counter() - begin

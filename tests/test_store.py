@@ -392,16 +392,22 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     embeddings = np.random.default_rng(5).normal(size=(rows + 500, encoder.dim)).astype(np.float32)
     for place in encoder.blocks.values():
         embeddings[:, place] /= np.linalg.norm(embeddings[:, place], axis=1, keepdims=True)
-    for first, last in ((0, rows), (rows, rows + 500)):
-        ids = [str(number) for number in range(first, last)]
-        table = pa.table({"item_id": ids, "product_id": ids, "stock": pa.array(range(first, last), pa.int64())})
-        flat = pa.array(embeddings[first:last].reshape(-1), pa.float32())
-        table = table.append_column("embedding", pa.FixedSizeListArray.from_arrays(flat, encoder.dim))
-        now = datetime.now(UTC)
-        with store.write(encoder) as writer:
-            writer.add(table.append_column("updated_at", pa.array([now] * len(table), pa.timestamp("us", "UTC"))))
-            writer.finish()
+    write_rows(store, encoder, embeddings[:rows])
+    write_rows(store, encoder, embeddings, rows)
     return store, encoder, embeddings
+
+
+def write_rows(store: Store, encoder: Encoder, embeddings: NDArray[np.float32], first: int = 0) -> None:
+    """Items with these embeddings from number `first` on, as one run of `index`."""
+    numbers = range(first, len(embeddings))
+    ids = [str(number) for number in numbers]
+    table = pa.table({"item_id": ids, "product_id": ids, "stock": pa.array(numbers, pa.int64())})
+    flat = pa.array(embeddings[first:].reshape(-1), pa.float32())
+    table = table.append_column("embedding", pa.FixedSizeListArray.from_arrays(flat, encoder.dim))
+    now = datetime.now(UTC)
+    with store.write(encoder) as writer:
+        writer.add(table.append_column("updated_at", pa.array([now] * len(table), pa.timestamp("us", "UTC"))))
+        writer.finish()
 
 
 def count_indexed(store: Store) -> int:
@@ -454,6 +460,21 @@ def test_new_rows_are_found_before_and_after_they_are_indexed(large: Large, monk
     with store.write() as writer:
         writer.remove([last])
     assert not find_last()
+
+
+def test_the_index_is_made_anew_when_the_catalog_has_grown(
+    store: Store, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "VECTOR_ROWS", 400)
+    embeddings = np.random.default_rng(7).normal(size=(600, tiny_encoder.dim)).astype(np.float32)
+    write_rows(store, tiny_encoder, embeddings[:400])
+    write_rows(store, tiny_encoder, embeddings[:450], 400)  # a few rows more stay outside
+    assert count_indexed(store) == 400
+    write_rows(store, tiny_encoder, embeddings[:500], 450)
+    assert count_indexed(store) == 500
+    write_rows(store, tiny_encoder, embeddings, 500)  # from here it counts anew
+    assert count_indexed(store) == 500
+    assert store.nearest(embeddings[599], 1).column("item_id").to_pylist() == ["599"]
 
 
 # Writing

@@ -112,6 +112,10 @@ def test_what_left_the_source_goes_with_sync(catalog: Catalog, caplog: pytest.Lo
     report = index(catalog, [*items[:4], dead, skipped], sync=True)
     assert report == IndexReport(unchanged=4, failed=2, removed=1)
     assert catalog.info().items == 5
+    # So do the entries of what failed once and is not in the source any more.
+    assert {failure.item_id for failure in catalog.failures()} == {items[4].item_id, "robots"}
+    assert index(catalog, [*items[:5]], sync=True) == IndexReport(unchanged=5)
+    assert catalog.failures() == []
 
 
 def test_garments_of_one_picture_are_items_with_boxes(tmp_path: Path, catalog: Catalog) -> None:

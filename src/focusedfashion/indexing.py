@@ -336,16 +336,19 @@ class _Run:
                     yield replace(row, item=replace(row.item, picture=answer.data), picture_stamp=stamp)
 
     def remove_absent(self) -> None:
-        """Takes out what the source has not named."""
-        absent = [item_id for item_id in self._known if item_id not in self._seen and item_id not in self._failed]
+        """Takes out what the source has not named: items, and ledger entries of what it had once."""
+        named = self._seen | self._failed
+        absent = self._known.keys() - named
         if self._unread and absent:
             _log.warning(
                 "nothing was removed: %s items are not in the source, but %s of its rows could not be read",
                 f"{len(absent):,}",
                 f"{self._unread:,}",
             )
-        elif absent:
-            self._counts["removed"] = self._writer.remove(absent)
+            return
+        self._counts["removed"] = self._writer.remove(sorted(absent)) if absent else 0
+        if stale := self._ledger.keys() - named:
+            self._writer.forget(sorted(stale))
 
     def _admit(self, entry: Item | Failure) -> Row | None:
         """The entry as a row to be encoded; None where it is none: a failure, a double id, one not asked for."""
@@ -401,7 +404,7 @@ class _Run:
         if self._pending.size < settings.COMMIT_ROWS and not is_late:
             return
         # A store that is slow gets larger commits; only where it falls far behind do the workers wait for it.
-        if self._commit is None or self._commit.done() or self._pending.size >= 4 * settings.COMMIT_ROWS:
+        if self._commit is None or self._commit.done() or self._pending.size >= 2 * settings.COMMIT_ROWS:
             self._start_commit()
 
     def _start_commit(self) -> None:

@@ -10,6 +10,7 @@ The schema's metadata says what the catalog is: our format number, the encoder's
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ _FILES = {"items.lance", "failures.lance", "writer.lock"}
 # Of two processes that insert the same new item at once, Lance makes one start again.
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
 _WIDENED = "_widened_"  # the prefix of a column that is being turned from whole numbers into numbers
+_TRAINED = "focusedfashion.index_rows"  # in the table's configuration: the rows that its index was made from
 _EVER = timedelta(days=36_500)
 _SAME = 1e-6  # two float32 dot products that differ by less may be of the same picture
 _LEDGER = pa.schema(
@@ -287,8 +289,11 @@ class Store:
     def _find_nearest(self, items: Any, vector: NDArray[np.float32], n: int, where: str | None) -> list[int]:
         """Row ids of this version of the table."""
         rows = items.count_rows()
-        query = {"column": "embedding", "q": vector, "metric": "dot"}
-        query["minimum_nprobes"] = max(settings.PROBES, rows // settings.PARTITION_ROWS // 8)
+        probes = max(settings.PROBES, rows // settings.PARTITION_ROWS // 8)
+        query = {"column": "embedding", "q": vector, "metric": "dot", "minimum_nprobes": probes}
+        if where is None:
+            # Told where to stop, Lance takes half the time. Under a filter these partitions may hold too few.
+            query["maximum_nprobes"] = probes
         fetch = min(n * settings.CANDIDATES + 1, max(1, rows))
         while True:
             try:
@@ -307,6 +312,8 @@ class Store:
             scores = read_embeddings(found) @ vector
             order = np.argsort(-scores, kind="stable")
             reach = scores[order[min(n, len(order)) - 1]] - _SAME if len(order) else 0.0
+            if len(order) < min(fetch, rows) and query.pop("maximum_nprobes", None):
+                continue
             if len(order) < fetch or fetch >= rows or scores[order[-1]] < reach:
                 best = order[scores[order] >= reach]
                 row_ids: list[int] = found.column("_rowid").to_numpy()[best].tolist()
@@ -406,7 +413,7 @@ class Writer:
         if self._changed and self._items.count_rows() >= settings.INDEX_ROWS:
             # Made anew: that takes 0.1 s for 100,000 rows, and no row is left outside it.
             self._items.create_scalar_index("item_id", "BTREE", replace=True)
-        _index_vectors(self._items, settings.TAIL_ROWS)
+        _index_vectors(self._items, settings.TAIL_ROWS, settings.INDEX_GROWTH)
         _clean(self._items)
         ledger = self._store.open_ledger()
         if ledger is not None:
@@ -488,21 +495,23 @@ def _compact(table: Any) -> None:
         table.optimize.compact_files(target_rows_per_fragment=settings.FRAGMENT_ROWS)
 
 
-def _index_vectors(items: Any, most: int) -> None:
+def _index_vectors(items: Any, most: int, growth: float = math.inf) -> None:
     """Brings the index of the embeddings up to date, where more than `most` rows are outside it.
 
     IVF_RQ: partitions of about settings.PARTITION_ROWS, codes of 5 bits a dimension (RaBitQ, Gao and Long 2024). Lance
-    splits and joins partitions as rows come and go, so the index is trained only once.
+    splits and joins partitions as rows come and go, but theirs are less even than those of an index made at once: where
+    the rows are `growth` times those that it was made from, it is made anew.
     """
     rows = items.count_rows()
     if rows < settings.VECTOR_ROWS:
         return
     index = next((index for index in items.describe_indices() if index.field_names == ["embedding"]), None)
-    if index is None:
+    if index is None or rows >= growth * int(items.config().get(_TRAINED, 1)):
         # The codes pack 8 dimensions together; an encoder with others gets partitions of whole vectors.
         kind = "IVF_FLAT" if items.schema.field("embedding").type.list_size % 8 else "IVF_RQ"
         # A quarter of the usual sample: the build takes half the time, and recall does not move.
-        items.create_index("embedding", kind, metric="dot", sample_rate=64)
+        items.create_index("embedding", kind, metric="dot", sample_rate=64, replace=True)
+        items.update_config({_TRAINED: str(rows)})
     elif rows - index.num_rows_indexed > most:
         items.optimize.optimize_indices(index_names=[index.name])
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 from focusedfashion.errors import RecipeError  # noqa: E402
 from focusedfashion.training.backbone import NO_WEIGHTS, load_backbone  # noqa: E402
 from focusedfashion.training.network import Network, count_macs  # noqa: E402
-from focusedfashion.training.recipe import Layer, Recipe, find_recipe, list_recipes, load_recipe  # noqa: E402
+from focusedfashion.training.recipe import Imbalance, Layer, Recipe, find_recipe, list_recipes, load_recipe  # noqa: E402
 
 # Name -> side in px, outputs of the layers, rate, dropout, epochs, batch: the predecessor's table.
 SMALL = {
@@ -27,6 +27,14 @@ SMALL = {
     "mary-2": (120, [32, 64, 128, 1024], 1e-2, 0.5, 10, 1024),
 }
 LARGE = {"mobilenet-frozen", "densenet161-untrained", "resnet50", "alexnet", "bn-inception", "builtin", "builtin-open"}
+RARE = {
+    "positive": Imbalance(weights="positive"),
+    "effective": Imbalance(weights="effective"),
+    "focal": Imbalance(loss="focal"),
+    "asymmetric": Imbalance(loss="asymmetric"),
+    "adjusted": Imbalance(loss="logit-adjustment"),
+    "balanced": Imbalance(sampling="balanced"),
+}
 
 
 def make_network(recipe: Recipe, labels: int = 149) -> Network:
@@ -35,7 +43,15 @@ def make_network(recipe: Recipe, labels: int = 149) -> Network:
 
 
 def test_all_recipes_of_the_study_ship() -> None:
-    assert set(list_recipes()) == set(SMALL) | LARGE
+    assert set(list_recipes()) == set(SMALL) | LARGE | {"jessica-5-cycle"} | {f"jessica-5-cycle-{way}" for way in RARE}
+
+
+def test_the_choices_for_rare_labels_differ_in_nothing_else() -> None:
+    plain = load_recipe(find_recipe("jessica-5-cycle"))
+    for way, imbalance in RARE.items():
+        recipe = load_recipe(find_recipe(f"jessica-5-cycle-{way}"))
+        assert recipe.imbalance == imbalance
+        assert replace(recipe, name=plain.name, text=plain.text, imbalance=plain.imbalance) == plain
 
 
 @pytest.mark.parametrize("name", SMALL)
