@@ -25,8 +25,8 @@ demo: $(VENV)/.plain ## draws a catalog, indexes it and serves it on http://127.
 test: $(VENV)/.dev ## all tests but those of training
 	$(BIN)/python -m pytest --ignore tests/training
 
-test-train: $(VENV)/.train ## the tests of training
-	$(BIN)/python -m pytest tests/training
+test-train: $(VENV)/.train ## the tests of training, and of studies that train
+	$(BIN)/python -m pytest tests/training tests/test_study.py
 
 torture: $(VENV)/.dev ## kills indexing KILLS times at random moments and checks that nothing is lost (about a second each)
 	$(BIN)/python tests/torture.py --kills $(KILLS)
@@ -48,7 +48,7 @@ bench: $(VENV)/.train ## the figures of docs/model-card.md; needs the data (DATA
 PHOTOS ?=
 PRODUCTS ?=
 
-bench-speed: $(VENV)/.bench ## the figures of docs/speed.md (PHOTOS=folder PRODUCTS=table...); an hour on two quiet cores
+bench-speed: $(VENV)/.train ## the figures of docs/speed.md (PHOTOS=folder PRODUCTS=table...); an hour on two quiet cores
 	$(BIN)/python benchmarks/indexing.py $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(PRODUCTS),--products $(PRODUCTS))
 	$(BIN)/python benchmarks/search.py $(PRODUCTS)
 	$(BIN)/python benchmarks/one_photo.py $(firstword $(PRODUCTS))
@@ -71,8 +71,6 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml
 $(VENV)/.train: $(VENV)/.dev
 	$(PIP) install '$(TORCH)'
 	$(PIP) install --editable '.[train]'
-	touch $@
-
-$(VENV)/.bench: $(VENV)/.train
-	$(PIP) install --editable '.[bench]'
+	# Two of the neighbor engines that studies compare are compiled as they are installed.
+	$(PIP) install --editable '.[study]' || echo "no compiler: the tests of Annoy and hnswlib will be skipped"
 	touch $@

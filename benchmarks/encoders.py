@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from focusedfashion.encoders import load_encoder
 from focusedfashion.metrics import bootstrap_interval
+from focusedfashion.training.backbone import load_backbone
 from focusedfashion.training.data import Packed, pack, select
-from focusedfashion.training.network import load_backbone
+from focusedfashion.training.losses import count_allowed
 from focusedfashion.training.recipe import find_recipe, load_recipe
-from focusedfashion.training.run import count_allowed
 
 Floats = NDArray[np.float32]
 TRIPLE = ("category", "gender", "color")
@@ -45,8 +45,8 @@ def main() -> None:
     encoder = load_encoder(options.encoder)
     groups = list(encoder.attributes)
     for data_set in ("products", "clothing"):
-        gallery = select(packed, (packed.data_sets == data_set) & ~packed.held_out)
-        queries = select(packed, (packed.data_sets == data_set) & packed.held_out)
+        gallery = select(packed, (packed.data_sets == data_set) & (packed.split == "train"))
+        queries = select(packed, (packed.data_sets == data_set) & (packed.split == "validation"))
         print(f"\n{data_set}: {len(queries.pictures):,} queries, {len(gallery.pictures):,} in the gallery")
         print(f"{'':>26}" + "".join(f"{group:>21}" for group in [*groups, "all three"]))
         for name, features, probabilities in _list_methods(encoder, options.weights, recipe, gallery, queries):
@@ -62,8 +62,8 @@ def _list_methods(encoder, weights, recipe, gallery, queries):
     groups = list(encoder.attributes)
     pixels = [_shrink(side.pictures) for side in (queries, gallery)]
     yield "raw pixels", pixels, _probe(pixels, gallery, groups)
-    network, config = load_backbone(recipe, weights)
-    frozen = [_run_frozen(network.eval(), config, side.pictures) for side in (queries, gallery)]
+    start = load_backbone(recipe, weights)
+    frozen = [_run_frozen(start, side.pictures) for side in (queries, gallery)]
     yield "frozen ImageNet", frozen, _probe(frozen, gallery, groups)
     ours = [encoder.encode_pixels(list(side.pictures)) for side in (queries, gallery)]
     yield "built-in", [side.embeddings for side in ours], ours[0].scores
@@ -76,8 +76,9 @@ def _shrink(pictures) -> Floats:
     return _normalize((small - small.mean(axis=1, keepdims=True)).astype(np.float32))
 
 
-def _run_frozen(network, config, pictures) -> Floats:
-    mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) * 255 for key in ("mean", "std"))
+def _run_frozen(start, pictures) -> Floats:
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) * 255 for part in (start.mean, start.std))
+    network = start.module.eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(pictures), 64):

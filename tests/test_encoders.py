@@ -89,7 +89,10 @@ def test_fingerprint_hangs_on_what_decides_the_output(folder: Path) -> None:
         (lambda folder: (folder / "encoder.json").write_text("[]"), "has no format number"),
         (lambda folder: change(folder, format=99), "has format 99, this version reads up to 1: update"),
         (lambda folder: change(folder, blocks=None), "lacks or garbles"),
-        (lambda folder: change(folder, input={"width": 32, "height": 32, "resize": "crop"}), "resize rule 'crop'"),
+        (
+            lambda folder: change(folder, input={"width": 32, "height": 32, "resize": "stretch"}),
+            "resize rule 'stretch'",
+        ),
         (
             lambda folder: change(
                 folder, attributes={"color": {"labels": ["a"], "thresholds": [0.1, 0.2], "exclusive": True}}

@@ -33,11 +33,14 @@ ORDER = [
     {"recommend"},
     {"catalog"},
     {"demo"},
-    {"metrics"},
+    {"metrics", "columns", "changes", "ranking"},
+    {"labels", "queries"},
+    {"questions"},
     {"evaluation"},
     {"report"},
     {"server"},
     {"training"},
+    {"study"},
     {"cli"},
     {"__main__"},
 ]
@@ -73,6 +76,7 @@ AT_HOME = {
     "selectolax": {"sources"},
     "protego": {"sources"},
     "urllib3": {"fetch"},
+    "sklearn": {"study"},
     "rich": {"cli", "report", "training"},
 }
 

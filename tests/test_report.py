@@ -21,13 +21,13 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from focusedfashion.colors import name_color, to_lab, to_rgb
+from focusedfashion.columns import Column
 from focusedfashion.errors import QueryError
 from focusedfashion.items import Box, Failure, Item, Label
 from focusedfashion.metrics import effective_number
 from focusedfashion.report import Progress, Report, make_report, write_report
 from focusedfashion.report.charts import format_share, measure_text, place_words
 from focusedfashion.report.colors import find_colors
-from focusedfashion.report.columns import Column
 from focusedfashion.report.copies import find_close, find_near
 from focusedfashion.report.figures import LabelCount
 from focusedfashion.report.labels import count_pairs, find_together, make_table

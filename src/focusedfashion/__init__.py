@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RecipeError,
         SourceError,
     )
+    from focusedfashion.evaluation import Evaluation, evaluate
     from focusedfashion.indexing import IndexReport
     from focusedfashion.items import Box, Failure, Item, Label, Match, Matches
     from focusedfashion.report import Report, make_report, write_report
@@ -54,6 +55,7 @@ _HOMES = {
         "RecipeError",
         "SourceError",
     ),
+    "evaluation": ("Evaluation", "evaluate"),
     "indexing": ("IndexReport",),
     "items": ("Box", "Failure", "Item", "Label", "Match", "Matches"),
     "report": ("Report", "make_report", "write_report"),
@@ -71,6 +73,7 @@ __all__ = [
     "EncoderError",
     "EncoderMismatch",
     "Encoding",
+    "Evaluation",
     "Failure",
     "FashionError",
     "FetchError",
@@ -87,6 +90,7 @@ __all__ = [
     "Report",
     "SourceError",
     "__version__",
+    "evaluate",
     "load_encoder",
     "make_report",
     "read_source",

@@ -40,6 +40,16 @@ class CatalogInfo:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """n items, without predicted labels; a hash of each one's picture (see `indexing.hash_picture`); `embeddings`,
+    float32 (n, dim), each block of L2 norm 1."""
+
+    items: tuple[Item, ...]
+    hashes: tuple[str, ...]
+    embeddings: NDArray[np.float32]
+
+
 class Catalog:
     """Items that can be searched by picture, in a folder. Safe to use from several threads.
 
@@ -198,6 +208,12 @@ class Catalog:
             thumbnails = rows.column("thumbnail").to_pylist()
             for item, thumbnail in zip(read_items(rows), thumbnails, strict=True):
                 yield replace(item, picture=thumbnail)
+
+    def vectors(self) -> Iterator[Vectors]:
+        """All items as of now, in no order, some at a time, with what their pictures gave."""
+        for rows in self._store.read_embedded():
+            hashes = tuple(rows.column("content_hash").to_pylist())
+            yield Vectors(tuple(read_items(rows)), hashes, read_embeddings(rows))
 
     def thumbnail(self, item_id: str) -> bytes:
         """The item's picture, at most 320 px large, as JPEG. Raises ItemNotFound."""

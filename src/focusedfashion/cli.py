@@ -32,6 +32,7 @@ from focusedfashion.errors import FashionError, QueryError
 from focusedfashion.focus import parse_focus
 
 if TYPE_CHECKING:
+    from focusedfashion.evaluation import Evaluation, Part
     from focusedfashion.indexing import IndexReport
     from focusedfashion.items import Item, Matches
 
@@ -39,9 +40,22 @@ _DEMO_HELP = "where its files go, and are found again (default: %(default)s)"
 _SOURCE_HELP = "a folder, a table or KIND:LOCATION (see the guide)"
 _PRIVATE_HELP = "let URLs lead to this machine and into private networks"
 _LABEL_HELP = "a column that holds labels (default: columns whose values repeat)"
+_DATA_HELP = "the directory that the recipe's files lie in, or the source to train on where it names none"
+_WEIGHTS_HELP = "weights to start from, or none for a random start (default: the hub of its library)"
+_COMPARED_HELP = "a recipe (a TOML file, or one that ships), builtin, or a saved encoder's folder"
+_COMPARE_WEIGHTS_HELP = "weights to start from, none (a random start), or RECIPE=FILE for one recipe (default: the hub)"
+_NETWORK_HELP = "a trained encoder's folder, a recipe, timm:NAME or torchvision:NAME"
+_TRAINER_HELP = "an argument of lightning.Trainer, as devices=2 or accelerator=gpu"
 _REPORT_HELP = "the page (default: report.html; with --json none)"
 _ORIGIN_HELP = "let pages of this site ask, as https://shop.example; may be given several times"
+_ENCODERS_HELP = "builtin or a saved encoder's folder; give it again for each further one (default: builtin)"
+_CLUSTERS_HELP = "how many clusters (default: %(default)s)"
+_TAKE_HELP = "cluster at most N pictures, an even sample (default: %(default)s)"
+_CLUSTER_PAGE_HELP = "the page (default: clusters.html; with --json none)"
 _OPEN_HELP = "open at most N pictures, an even sample; 0 opens none (default: %(default)s)"
+_QUERIES_HELP = _SOURCE_HELP + " (default: the catalog's own pictures, as they are and changed)"
+_KS_HELP = "how many products of an answer count (default: 1,5,10)"
+_SAMPLE_HELP = f"ask with N queries at most, an even sample (default: all, or {settings.EVALUATION_ITEMS:,} of its own)"
 _PROGRESS_SECONDS = 15.0  # between two lines of progress where stderr is no terminal
 
 
@@ -51,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.run is run_search and (args.image is None) == (args.like is None):
         parser.error("search needs either IMAGE or --like ITEM_ID")
+    if args.run is run_features and bool(args.layer) != bool(args.output):
+        parser.error("features takes --layer and -o together")
     if args.run is run_demo and args.photos and args.source:
         parser.error("demo takes either a SOURCE or --photos")
     if args.run is run_keys and (args.name is None) != (args.action == "list"):
@@ -187,17 +203,55 @@ def make_parser() -> argparse.ArgumentParser:
     verb = add_verb("failures", run_failures, "list the items that did not get into a catalog, and why")
     verb.add_argument("catalog", metavar="CATALOG")
 
+    verb = add_verb("evaluate", run_evaluate, "measure how well a catalog answers, by labelled queries or by itself")
+    verb.add_argument("catalog", metavar="CATALOG")
+    verb.add_argument("queries", metavar="QUERIES", nargs="?", help=_QUERIES_HELP)
+    verb.add_argument("--label", metavar="COLUMN", action="append", default=[], help=_LABEL_HELP)
+    verb.add_argument("-k", metavar="K,K", type=_parse_ks, default=settings.EVALUATION_KS, help=_KS_HELP)
+    verb.add_argument("--slice", metavar="COLUMN", help="figures for each value of this column of the queries too")
+    verb.add_argument("--sample", metavar="N", type=_parse_size, help=_SAMPLE_HELP)
+    verb.add_argument("--vectors", metavar="FILE", type=Path, help="an .npz of all that the figures are computed from")
+    verb.add_argument("--allow-private", action="store_true", help=_PRIVATE_HELP)
+
     verb = add_verb("report", run_report, "write one page about what is in a source or a catalog, and what harms it")
     verb.add_argument("source", metavar="SOURCE_OR_CATALOG", help=_SOURCE_HELP + ", or a catalog")
     verb.add_argument("-o", "--output", metavar="FILE", type=Path, help=_REPORT_HELP)
     verb.add_argument("--label", metavar="COLUMN", action="append", default=[], help=_LABEL_HELP)
     verb.add_argument("--pictures", metavar="N", type=_parse_count, default=settings.REPORT_PICTURES, help=_OPEN_HELP)
 
+    verb = add_verb("cluster", run_cluster, "cluster the pictures of sources by what one or more encoders see in them")
+    verb.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE_HELP)
+    verb.add_argument("--encoder", metavar="E", action="append", default=[], help=_ENCODERS_HELP)
+    verb.add_argument("-n", metavar="N", type=_parse_count, default=settings.CLUSTERS, help=_CLUSTERS_HELP)
+    verb.add_argument("--label", metavar="COLUMN", action="append", default=[], help=_LABEL_HELP)
+    verb.add_argument("--pictures", metavar="N", type=_parse_count, default=settings.CLUSTER_PICTURES, help=_TAKE_HELP)
+    verb.add_argument("--seed", metavar="N", type=_parse_count, default=0, help="of the starts (default: %(default)s)")
+    verb.add_argument("-o", "--output", metavar="FILE", type=Path, help=_CLUSTER_PAGE_HELP)
+
     verb = add_verb("train", run_train, "train an encoder by a recipe; a stopped run goes on where it was")
-    verb.add_argument("recipe", metavar="RECIPE", help="a TOML file, or builtin: the recipe of the encoder that ships")
+    verb.add_argument("recipe", metavar="RECIPE", help="a TOML file, or a recipe that ships (see the guide)")
     verb.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the folder of the saved encoder")
-    verb.add_argument("--data", metavar="DIR", type=Path, help="the directory that the recipe's files lie in")
-    verb.add_argument("--weights", metavar="FILE", type=Path, help="weights to start from (default: timm's hub)")
+    verb.add_argument("--data", metavar="DIR_OR_SOURCE", help=_DATA_HELP)
+    verb.add_argument("--label", metavar="COLUMN", action="append", default=[], help=_LABEL_HELP)
+    verb.add_argument("--weights", metavar="FILE", help=_WEIGHTS_HELP)
+    verb.add_argument("--trainer", metavar="KEY=VALUE", action="append", default=[], help=_TRAINER_HELP)
+
+    verb = add_verb("compare", run_compare, "train recipes, and compare them and encoders on one source")
+    verb.add_argument("names", metavar="RECIPE_OR_ENCODER", nargs="+", help=_COMPARED_HELP)
+    verb.add_argument("--data", metavar="SOURCE", required=True, help=_SOURCE_HELP)
+    verb.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the study's folder")
+    verb.add_argument("--label", metavar="COLUMN", action="append", default=[], help=_LABEL_HELP)
+    verb.add_argument("--queries", metavar="SOURCE", help="photos to recommend for (default: some test rows)")
+    verb.add_argument("-k", type=_parse_k, default=settings.DEFAULT_K, help="how many neighbors (default: %(default)s)")
+    verb.add_argument("--gallery", metavar="N", type=_parse_positive, help="search N rows at most (default: all)")
+    verb.add_argument("--weights", metavar="FILE", action="append", default=[], help=_COMPARE_WEIGHTS_HELP)
+    verb.add_argument("--trainer", metavar="KEY=VALUE", action="append", default=[], help=_TRAINER_HELP)
+
+    verb = add_verb("features", run_features, "list a network's layers, or save one of them as an encoder")
+    verb.add_argument("network", metavar="NETWORK", help=_NETWORK_HELP)
+    verb.add_argument("--layer", metavar="L", help="the layer whose output is the embedding (default: list them)")
+    verb.add_argument("-o", "--output", metavar="DIR", type=Path, help="the folder of the saved encoder")
+    verb.add_argument("--weights", metavar="FILE", help=_WEIGHTS_HELP)
 
     verb = add_verb("serve", run_serve, "serve a catalog as a page and an HTTP API", json=False)
     verb.add_argument("catalog", metavar="CATALOG")
@@ -246,6 +300,31 @@ def run_report(args: argparse.Namespace) -> int:
     for finding in report.findings[:5]:
         print(f"{finding.level:5} {_plain(finding.text)}")
     print(f"{report.items:,} items, {len(report.findings):,} findings: {output}")
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    from focusedfashion.evaluation import evaluate
+
+    with _count_pictures() as count:
+        evaluation = evaluate(
+            ff.Catalog(args.catalog),
+            ff.read_source(args.queries, allow_private=args.allow_private) if args.queries else None,
+            args.label or None,
+            args.k,
+            args.slice,
+            sample=args.sample,
+            allow_private=args.allow_private,
+            on_progress=count,
+        )
+    for failure in evaluation.failures[:3]:
+        _tell(f"{_plain(failure.item_id)}: {_plain(failure.reason)}")
+    if args.json:
+        _print_json(evaluation.to_dict())
+    else:
+        _print_evaluation(evaluation)
+    if args.vectors:
+        evaluation.save_vectors(args.vectors)
     return 0
 
 
@@ -338,19 +417,109 @@ def run_failures(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_cluster(args: argparse.Namespace) -> int:
+    from focusedfashion.study.cluster_page import describe_result, write_clusters
+    from focusedfashion.study.clusters import cluster_sources
+
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_SECONDS:
+            last = time.monotonic()
+            _tell(f"{done:,} of {total:,} pictures encoded")
+
+    clustering = cluster_sources(
+        args.sources,
+        [ff.load_encoder(name) for name in args.encoder or ["builtin"]],
+        clusters=args.n,
+        labels=args.label,
+        pictures=args.pictures,
+        seed=args.seed,
+        on_progress=show,
+    )
+    output = args.output or (None if args.json else Path("clusters.html"))
+    if output:
+        write_clusters(clustering, output)
+    if args.json:
+        _print_json(clustering.to_dict())
+        return 0
+    for column in clustering.labelled:
+        print(_plain(describe_result(clustering, column)))
+    failed = f", {clustering.failed:,} rows failed" if clustering.failed else ""
+    print(f"{len(clustering.item_ids):,} pictures in {len(clustering.clusters):,} clusters{failed}: {output}")
+    return 0
+
+
 def run_train(args: argparse.Namespace) -> int:
     from focusedfashion.training.recipe import find_recipe
     from focusedfashion.training.run import train
+    from focusedfashion.training.trainer import parse_wishes
 
     logging.getLogger("focusedfashion").setLevel(logging.INFO)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # tips and lists of devices
-    encoder = ff.load_encoder(train(find_recipe(args.recipe), args.output, args.data, args.weights))
+    wishes = parse_wishes(args.trainer)
+    recipe = find_recipe(args.recipe)
+    train(recipe, args.output, args.data, args.weights, labels=args.label, trainer=wishes)
+    if not args.output.is_dir():
+        return 0  # one of several processes, and not the one that saves
+    encoder = ff.load_encoder(args.output)
     if args.json:
         _print_json({"encoder": str(args.output), "metrics": encoder.spec["metrics"]})
         return 0
     for name, value in encoder.spec["metrics"].items():
         print(f"{name:20} {value['value']:.3f} of {value['rows']:,} rows" if isinstance(value, dict) else value)
     print(f"use it: focusedfashion index CATALOG SOURCE --encoder {shlex.quote(str(args.output))}")
+    return 0
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    from focusedfashion.study.run import compare
+    from focusedfashion.study.words import list_findings
+
+    wishes: dict[str, Any] = {}
+    if args.trainer:
+        from focusedfashion.training.trainer import parse_wishes
+
+        wishes = dict(parse_wishes(args.trainer))
+    logging.getLogger("focusedfashion").setLevel(logging.INFO)
+    study = compare(
+        args.names,
+        args.data,
+        args.output,
+        labels=args.label,
+        queries=args.queries,
+        k=args.k,
+        gallery=args.gallery,
+        weights=args.weights,
+        trainer=wishes,
+    )
+    if args.json:
+        _print_json(study.to_dict())
+        return 0
+    for sentence in list_findings(study):
+        print(_plain(sentence))
+    print(f"{len(study.encoders):,} encoders, {len(study.failed):,} failed: {args.output / 'study.html'}")
+    return 0
+
+
+def run_features(args: argparse.Namespace) -> int:
+    from focusedfashion.training.features import list_layers, save_features
+
+    logging.getLogger("focusedfashion").setLevel(logging.INFO)
+    if args.layer:
+        layer = save_features(args.network, args.layer, args.output, args.weights)
+        if args.json:
+            _print_json({"encoder": str(args.output)} | asdict(layer))
+        else:
+            print(f"use it: focusedfashion index CATALOG SOURCE --encoder {shlex.quote(str(args.output))}")
+        return 0
+    layers = list_layers(args.network)
+    if args.json:
+        _print_json([asdict(layer) for layer in layers])
+        return 0
+    for layer in layers:
+        print(f"{layer.name:40} {' x '.join(map(str, layer.shape)):20} {layer.dim:,} numbers")
     return 0
 
 
@@ -423,9 +592,25 @@ def _parse_origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _parse_ks(text: str) -> list[int]:
+    return [_parse_k(part.strip()) for part in text.split(",")]
+
+
+def _parse_positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
 def _parse_count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"a whole number from 0 on, not {text!r}")
+    return int(text)
+
+
+def _parse_size(text: str) -> int:
+    if not _parse_count(text):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on, not {text!r}")
     return int(text)
 
 
@@ -493,6 +678,62 @@ def _show_progress() -> Iterator[Callable[[IndexReport], None]]:
             _tell(describe(report))
 
     yield show
+
+
+@contextmanager
+def _count_pictures() -> Iterator[Callable[[int], None]]:
+    """As `_show_progress`, for pictures that are only looked at."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("reading") as status:
+            yield lambda done: status.update(f"{done:,} pictures")
+        return
+    last = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_SECONDS:
+            last = time.monotonic()
+            _tell(f"{done:,} pictures")
+
+    yield show
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    print(
+        f"{evaluation.whole.queries:,} queries, {len(evaluation.failures):,} failed; {evaluation.items:,} items, "
+        f"{evaluation.products:,} products; in brackets 95 % intervals\n"
+    )
+    _print_figures(evaluation.whole)
+    for value, part in evaluation.slices.items():
+        print(f"\n{_plain(str(evaluation.slice_by))}: {_plain(value)}, {part.queries:,} queries\n")
+        _print_figures(part)
+    if evaluation.small_slices:
+        print(f"\n{evaluation.small_slices:,} values of fewer than {settings.RARE_LABEL} queries are left out")
+
+
+def _print_figures(part: Part) -> None:
+    """A line for each question and measure, with one figure for each k."""
+    named = list(part.columns.items())
+    if part.same_item:
+        named.append(("same product", part.same_item))
+    named += [(f"after {name}", scores) for name, scores in part.changes.items()]
+    lines: list[tuple[str, str, list[str]]] = []
+    ks = dict.fromkeys(name.partition("@")[2] for _, scores in named for name in scores.figures)
+    for name, scores in named:
+        for measure in dict.fromkeys(figure.partition("@")[0] for figure in scores.figures):
+            figures = [scores.figures[f"{measure}@{k}"] for k in ks]
+            cells = [f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]" for figure in figures]
+            if measure == "precision" and scores.chance is not None:
+                cells.append(f"by chance {scores.chance:.3f}")
+            lines.append((_plain(f"{name} {measure}"), f"{scores.queries:,}", cells))
+        if scores.unmatched or not scores.figures:
+            lines.append((_plain(f"{name} unmatched"), f"{scores.unmatched:,}", []))
+    width = max(len(name) for name, _, _ in lines)
+    print(f"{'':{width}}  queries  " + "  ".join(f"{f'@{k}':20}" for k in ks).rstrip())
+    for name, queries, cells in lines:
+        print(f"{name:{width}}  {queries:>7}  {'  '.join(cells)}".rstrip())
 
 
 def _print_matches(matches: Matches) -> None:

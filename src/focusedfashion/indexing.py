@@ -181,7 +181,7 @@ def _read_picture(row: Row, state: State | None) -> tuple[bytes, str, str | None
     picture, stamp = row.item.picture, row.picture_stamp
     if picture is None and stamp is not None and state is not None:
         return b"", state.content_hash, stamp
-    part = _name_part(row.item)
+    part = _name_part(row.item.box)
     if isinstance(picture, bytes):
         data = picture
     elif isinstance(picture, Path):
@@ -191,16 +191,21 @@ def _read_picture(row: Row, state: State | None) -> tuple[bytes, str, str | None
         stamp = _add_part(stamp, part)
     else:
         raise FashionError("the source gives no picture for it")
-    return data, blake2b(data + part.encode(), digest_size=16).hexdigest(), stamp
+    return data, hash_picture(data, row.item.box), stamp
+
+
+def hash_picture(data: bytes, box: Box | None) -> str:
+    """By what a catalog knows a picture, or its part in `box`, again: 32 hexadecimal digits; `data` are its bytes."""
+    return blake2b(data + _name_part(box).encode(), digest_size=16).hexdigest()
 
 
 def _place(box: Box) -> tuple[float, float, float, float]:
     return box.left, box.top, box.right, box.bottom
 
 
-def _name_part(item: Item) -> str:
+def _name_part(box: Box | None) -> str:
     """What an item's box adds to the hash and the stamp of its picture: another part is another picture."""
-    return "" if item.box is None else repr(_place(item.box))
+    return "" if box is None else repr(_place(box))
 
 
 def _add_part(stamp: str | None, part: str) -> str | None:
@@ -209,7 +214,7 @@ def _add_part(stamp: str | None, part: str) -> str | None:
 
 def _name_url(item: Item) -> str:
     """The beginning of a stamp: what a server calls a picture means nothing for another address, or another part."""
-    name = f"{item.picture!s}{_name_part(item)}"
+    name = f"{item.picture!s}{_name_part(item.box)}"
     return f"{blake2b(name.encode('utf-8', 'replace'), digest_size=8).hexdigest()} "
 
 

@@ -95,6 +95,7 @@ VECTOR_ROWS = 5_000  # from here on the embeddings have an index; a search of fe
 TAIL_ROWS = 2_000  # new rows outside the index, which a search reads one by one; past it they are brought in
 INDEX_GROWTH = 1.25  # of a catalog, past which its index is made anew; that takes 17 s at a million rows
 READ_ROWS = 256  # that are read at once where all are read, with thumbnails of 10 KB
+EMBEDDED_ROWS = 4_096  # that are read at once where all are read, with embeddings of 1 KB
 INDEX_ROWS = 50_000  # from here on a lookup by item_id is faster with an index than by a scan
 KEEP_VERSIONS = 10  # minutes that a replaced version stays for those who still read it
 LEASE_SECONDS = 30.0  # on an object store, after which the turn of a writer that died goes to the next
@@ -149,6 +150,11 @@ MAX_OPEN_FILES = 65_536  # connections are files; systems allow 1,024 unless ask
 THUMBNAIL_SECONDS = 300  # that a browser shows a thumbnail without asking again
 SHUTDOWN_SECONDS = 5  # for the requests that are under way when the server is told to end
 
+# Evaluation
+EVALUATION_KS = (1, 5, 10)
+EVALUATION_ITEMS = 1_000  # of a catalog that are looked for where no queries are given: an interval of +-3 % at most
+EVALUATION_SCORES = 2**24  # of queries with items that are held at once; 64 MB, several times over
+
 # Report
 REPORT_PICTURES = 50_000  # that are opened, if there are more: a sample; a minute or two on two cores
 REPORT_COLUMNS = 300  # that are looked into; a wide table has a hundred
@@ -163,6 +169,22 @@ HASH_BITS = 6  # of 64; pictures whose hashes differ in no more are looked at cl
 REPORT_THUMBNAIL = 112  # px; the longer side of a thumbnail in the page, which then has about 3 KB
 REPORT_GROUPS = 12  # of copies that the page shows, and pictures of other kinds
 REPORT_LISTED = 1_000  # labels of one group in the report
+
+# Studies
+STUDY_TEST = 0.2  # of the products, where neither the source nor an encoder says what the test rows are
+STUDY_QUERIES = 6  # test rows whose recommendations the page shows
+STUDY_PHOTOS = 24  # or of the photos that are given, at most
+STUDY_THUMBNAIL = 160  # px; the longer side of a picture in the page, which then has about 5 KB
+STUDY_ENGINE_ROWS = 10_000  # that the neighbor engines are compared on, at most; a minute for all of them
+STUDY_ENGINE_QUERIES = 100  # and with how many queries
+
+# Clustering
+CLUSTERS = 20
+CLUSTER_PICTURES = 50_000  # that are clustered, if there are more: a sample; their thumbnails take 150 MB
+CLUSTER_RUNS = 10  # of k-means on each encoder's features; with more, hardly anything changes
+CLUSTER_NUMBERS = 128  # of each encoder's features, their main components; distances in more are hardly others
+CLUSTER_SHOWN = 12  # pictures of each cluster in the page
+CLUSTER_LABELS = 3  # of each column and cluster
 
 # Demo
 DEMO_ITEMS = 420  # drawn and indexed in well under half a minute on two cores

@@ -195,8 +195,17 @@ class Store:
         """All rows of one version, a few at a time, with thumbnails and without embeddings."""
         items = self._open_items()
         columns = [*(name for name in _list_shown(items.schema) if name != "embedding"), "thumbnail"]
+        yield from self._read_batches(items, columns, settings.READ_ROWS)
+
+    def read_embedded(self) -> Iterator[pa.Table]:
+        """All rows of one version, some at a time, with embeddings, without thumbnails and predicted labels."""
+        items = self._open_items()
+        columns = [name for name in _list_shown(items.schema) if name != "attributes"]
+        yield from self._read_batches(items, columns, settings.EMBEDDED_ROWS)
+
+    def _read_batches(self, items: Any, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         with _explained(self.path):
-            for batch in items.to_batches(columns=columns, batch_size=settings.READ_ROWS):
+            for batch in items.to_batches(columns=columns, batch_size=rows):
                 yield pa.Table.from_batches([batch])
 
     def list_states(self) -> dict[str, State]:

@@ -17,11 +17,13 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 import focusedfashion as ff  # noqa: E402
 from focusedfashion.cli import main  # noqa: E402
 from focusedfashion.sources.samples import draw_garment, list_garments  # noqa: E402
+from focusedfashion.training.backbone import load_backbone  # noqa: E402
 from focusedfashion.training.data import Packed, pack  # noqa: E402
 from focusedfashion.training.export import fit_thresholds  # noqa: E402
-from focusedfashion.training.network import Network, load_backbone  # noqa: E402
+from focusedfashion.training.losses import count_allowed  # noqa: E402
+from focusedfashion.training.network import Network  # noqa: E402
 from focusedfashion.training.recipe import load_recipe  # noqa: E402
-from focusedfashion.training.run import count_allowed, train  # noqa: E402
+from focusedfashion.training.run import train  # noqa: E402
 
 RECIPE = """
 name = "small"
@@ -104,13 +106,14 @@ def test_training_learned_something(trained: Path) -> None:
 
 
 def test_result_holds_log_split_and_recipe(trained: Path) -> None:
-    assert {"encoder.json", "model.onnx", "recipe.toml", "split.csv", "log"} == {p.name for p in trained.iterdir()}
+    files = {"encoder.json", "model.onnx", "weights.safetensors", "training.json", "recipe.toml", "split.csv", "log"}
+    assert {p.name for p in trained.iterdir()} == files
     assert (trained / "recipe.toml").read_text() == RECIPE
 
 
 def test_onnx_equals_pytorch(trained: Path, start: tuple[Path, Path], packed: Packed) -> None:
     recipe = load_recipe(start[0])
-    network = Network(recipe, packed.labels, *load_backbone(recipe, start[1]))
+    network = Network(recipe, packed.labels, load_backbone(recipe, start[1]))
     saved = torch.load(trained.with_name("small.run") / "last.ckpt", weights_only=False)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in saved.items()})
     with torch.inference_mode():
@@ -146,15 +149,16 @@ def test_killed_run_goes_on_to_the_same_result(trained: Path, start: tuple[Path,
 def test_copies_and_groups_stand_on_one_side(packed: Packed) -> None:
     """Each drawn garment is there as a shop picture and as a photo: both are held out, or neither."""
     sides: dict[str, set[bool]] = {}
-    for item_id, held in zip(packed.item_ids, packed.held_out, strict=True):
+    held_out = packed.split == "validation"
+    for item_id, held in zip(packed.item_ids, held_out, strict=True):
         sides.setdefault(item_id.partition("-")[0], set()).add(bool(held))
     assert all(len(side) == 1 for side in sides.values())
-    assert 0.05 < packed.held_out.mean() < 0.4
+    assert 0.05 < held_out.mean() < 0.4
 
 
 def test_split_hangs_on_seed_and_rows_alone(packed: Packed, start: tuple[Path, Path], tmp_path: Path) -> None:
     again = pack(load_recipe(start[0]), None, tmp_path)
-    np.testing.assert_array_equal(packed.held_out, again.held_out)
+    np.testing.assert_array_equal(packed.split, again.split)
 
 
 def test_loss_is_cross_entropy_where_one_label_is_allowed() -> None:
@@ -184,7 +188,8 @@ def test_thresholds_have_the_best_f1() -> None:
     truth = random.random((400, 1)) < 0.3
     scores = np.clip(truth * 0.3 + random.random((400, 1)) * 0.7, 0, 1).astype(np.float32)
     allowed = np.concatenate([truth, ~truth], axis=1)
-    threshold = fit_thresholds(np.concatenate([scores, 1 - scores], axis=1), allowed)[0]
+    known = np.ones_like(allowed)
+    threshold = fit_thresholds(np.concatenate([scores, 1 - scores], axis=1), allowed, known)[0]
 
     def f1(limit: float) -> float:
         taken = scores[:, 0] >= limit
@@ -193,19 +198,29 @@ def test_thresholds_have_the_best_f1() -> None:
     assert f1(threshold) == pytest.approx(max(f1(limit) for limit in np.unique(scores)))
 
 
+def test_rare_labels_share_a_threshold() -> None:
+    """Two labels of three rows each: the best cut for both together; a label that no row has counts as negatives."""
+    truth = np.zeros((40, 3), bool)
+    truth[:3, 0] = truth[3:6, 1] = True
+    scores = np.full((40, 3), 0.05, np.float32)
+    scores[:3, 0], scores[3:6, 1], scores[10:12, 2] = 0.3, 0.2, 0.1
+    assert fit_thresholds(scores, truth, np.ones_like(truth), pooled=True) == [0.15] * 3
+    assert fit_thresholds(scores, truth, np.ones_like(truth)) == [0.5] * 3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (("epochs = 12", "epoch = 3"), "unknown key 'epoch'; did you mean 'epochs'?"),
         (("epochs = 12", ""), "the key 'epochs' is missing"),
-        (("epochs = 12", "epochs = 0"), "epochs must be at least 1"),
+        (("epochs = 12", "epochs = -1"), "epochs must be at least 0"),
         (('precision = "32-true"', 'precision = "fp16"'), "precision must be one of 32-true"),
         (('freeze = ["conv_stem"]', 'freeze = "conv_stem"'), "freeze must be of type list"),
         (("learning_rate = 1e-2", "learning_rate = -1.0"), "learning_rate must be above 0"),
         (("epochs = 12", 'epochs = "many"'), "epochs must be of type int"),
-        (('reads = "trunk"', 'reads = "shap"'), "heads.pattern reads 'shap'; there are shape, color and trunk"),
-        (('freeze = ["conv_stem"]', 'freeze = ["stem"]'), "freeze names a part that test_efficientnet lacks"),
-        (('backbone = "test_efficientnet"', 'backbone = "mobilnet"'), "timm cannot make the backbone 'mobilnet'"),
+        (('reads = "trunk"', 'reads = "shap"'), "heads.pattern reads 'shap'; there are shape, color, trunk"),
+        (('freeze = ["conv_stem"]', 'freeze = ["stem"]'), "test_efficientnet has no layer 'stem'"),
+        (('backbone = "test_efficientnet"', 'backbone = "mobilnet"'), "timm has no network 'mobilnet'; did you mean"),
         (('vocabulary = "samples"', 'vocabulary = "sample"'), "no vocabulary 'sample'"),
         (('files = "samples:120"', 'files = "shop/*.parquet"'), "give the directory that holds shop/*.parquet"),
         (("[blocks]", "[blocks"), "cannot be read as TOML"),
@@ -227,13 +242,16 @@ def test_wrong_recipe_is_one_line(
 
 def test_missing_recipe_names_those_that_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nothing", "-o", str(tmp_path / "out")]) == 1
-    assert "no recipe 'nothing': give a TOML file, or one that ships: builtin" in capsys.readouterr().err
+    assert (
+        "no recipe 'nothing': give a TOML file, or one that ships: alexnet, bn-inception, builtin"
+        in capsys.readouterr().err
+    )
 
 
 def test_run_of_another_recipe_is_refused(start: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "small.run").mkdir()
     (tmp_path / "small.run" / "run.json").write_text('{"recipe": "other", "weights": "other"}')
-    with pytest.raises(ff.RecipeError, match="holds a run with another recipe and weights"):
+    with pytest.raises(ff.RecipeError, match="holds a run that differs in its recipe and weights"):
         train(start[0], tmp_path / "small", weights=start[1])
 
 

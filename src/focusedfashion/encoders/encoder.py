@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from focusedfashion import settings
 from focusedfashion.errors import EncoderError
-from focusedfashion.images import RGB, Decoded, Picture, fit_image, open_image
+from focusedfashion.images import RGB, Decoded, Picture, open_image, resize_image
 from focusedfashion.items import Label
 
 FORMAT = 1  # of encoder.json; a reader refuses a higher one
 
 _BUILTIN = Path(__file__).parent / "builtin"
-_RESIZE_RULE = "fit"  # images.fit_image: whole, unsquashed, filled by its own edges
+_RESIZE_RULES = ("fit", "squash", "crop")  # of images.resize_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class Encoder:
                 for group, e in spec["attributes"].items()
             }
             self.width, self.height = int(spec["input"]["width"]), int(spec["input"]["height"])
-            resize = spec["input"]["resize"]
+            self.resize = str(spec["input"]["resize"])
+            self.resize_to = int(spec["input"].get("resize_to", 0))  # px, of the rule "crop"
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EncoderError(f"{folder / 'encoder.json'} lacks or garbles {error}; train or copy it again") from None
         for group, entry in self.attributes.items():
@@ -91,10 +92,13 @@ class Encoder:
                 raise EncoderError(
                     f"{where}: {group} has {len(entry.labels)} labels, {len(entry.thresholds)} thresholds"
                 )
-        if resize != _RESIZE_RULE:
+        if self.resize not in _RESIZE_RULES:
             raise EncoderError(
-                f"{folder / 'encoder.json'} asks for the resize rule {resize!r}; known is {_RESIZE_RULE!r}"
+                f"{folder / 'encoder.json'} asks for the resize rule {self.resize!r}; "
+                f"known are {', '.join(_RESIZE_RULES)}: update focusedfashion"
             )
+        if self.resize == "crop" and self.resize_to < max(self.width, self.height):
+            raise EncoderError(f"{folder / 'encoder.json'}: resize_to is smaller than the part to be cut out")
         self._model = folder / "model.onnx"
         self.fingerprint = _fingerprint(self._model, spec)
         self._session: Any = None
@@ -124,7 +128,7 @@ class Encoder:
 
     def fit(self, picture: RGB | Decoded) -> RGB:
         """A picture of any size, as an array or as `images.decode_image` gives it -> uint8 (height, width, 3)."""
-        return fit_image(picture, self.width, self.height)
+        return resize_image(picture, self.width, self.height, self.resize, self.resize_to)
 
     def encode_fitted(self, pictures: Sequence[RGB]) -> Encoding:
         """Pictures as `fit` gives them, each uint8 (height, width, 3) -> Encoding."""

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from focusedfashion import settings
+from focusedfashion.columns import clean_text
 from focusedfashion.items import Failure, Item
-from focusedfashion.report.columns import clean_text
 from focusedfashion.report.figures import Finding, Report, Split, Trouble
 from focusedfashion.report.findings import list_findings
 from focusedfashion.report.labels import count_labels, count_per_item, find_together, make_table
@@ -45,7 +45,7 @@ def make_report(
 ) -> Report:
     """Reads a source's items, or a catalog's, once, and opens their pictures -> the report.
 
-    `labels` names the columns that hold labels; left out, they are found by the rule of `report.columns`. At most
+    `labels` names the columns that hold labels; left out, they are found by the rule of `columns.py`. At most
     `pictures` pictures are opened, an even sample of them if there are more; 0 opens none. Pictures by URL are counted,
     never fetched. `thumbnails` says that the pictures are those of a catalog, which are reduced. Nothing of the source
     is kept but counts and the opened pictures' thumbnails: a million items with five labels each take about 200 MB.

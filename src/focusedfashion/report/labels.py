@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focusedfashion import settings
+from focusedfashion.columns import Column, clean_text
 from focusedfashion.metrics import effective_number
-from focusedfashion.report.columns import Column, clean_text
 from focusedfashion.report.figures import (
     Contradiction,
     Gap,

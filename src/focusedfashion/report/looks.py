@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from focusedfashion import settings
+from focusedfashion.columns import clean_text
 from focusedfashion.errors import FashionError
 from focusedfashion.images import RGB, open_image, read_bytes
 from focusedfashion.items import Item
-from focusedfashion.report.columns import clean_text
 from focusedfashion.report.figures import Trouble
 from focusedfashion.report.tally import Reasons
 

@@ -50,10 +50,15 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-ur
 
 def write_report(report: Report, path: str | os.PathLike[str]) -> None:
     """Writes the page; the file is whole or, if that fails, as it was before. Raises OSError."""
+    write_page(draw_page(report), path)
+
+
+def write_page(page: str, path: str | os.PathLike[str]) -> None:
+    """Writes a page's HTML; the file is whole or, if that fails, as it was before. Raises OSError."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(draw_page(report), encoding="utf-8", newline="\n")
+        part.write_text(page, encoding="utf-8", newline="\n")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -62,6 +67,15 @@ def write_report(report: Report, path: str | os.PathLike[str]) -> None:
 def draw_page(report: Report) -> str:
     """The page's HTML."""
     sections = {name: section for name, draw in _SECTIONS.items() if (section := draw(report))}
+    main = join(_draw_title(report), _draw_findings(report, sections), list(sections.values()))
+    return draw_document(report.name, "Report", report.made, main, _draw_method())
+
+
+def draw_document(name: str, kind: str, made: str, main: Html, foot: Html, more: str = "") -> str:
+    """A whole HTML document in the look of the report: its masthead with the kind of page and the time `made` (ISO).
+
+    It holds its own style, and `more` of it (CSS), and allows itself neither scripts nor requests.
+    """
     style = resources.files("focusedfashion.report").joinpath("page.css").read_text(encoding="utf-8")
     head = element(
         "head",
@@ -69,21 +83,21 @@ def draw_page(report: Report) -> str:
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{report.name} · FocusedFashion report"),
-        Html(f"<style>{style}</style>"),
+        element("title", f"{name} · FocusedFashion {kind.lower()}"),
+        Html(f"<style>{style}{more}</style>"),
     )
-    made = datetime.fromisoformat(report.made)
+    day = datetime.fromisoformat(made)
     masthead = element(
         "p",
         element("span", "FocusedFashion", class_="wordmark"),
-        element("span", "Report"),
-        element("time", f"{made.day} {made:%B %Y}", datetime=report.made),
+        element("span", kind),
+        element("time", f"{day.day} {day:%B %Y}", datetime=made),
     )
     body = element(
         "body",
         element("header", masthead, class_="masthead"),
-        element("main", _draw_title(report), _draw_findings(report, sections), list(sections.values())),
-        element("footer", _draw_method(), class_="foot"),
+        element("main", main),
+        element("footer", foot, class_="foot"),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 

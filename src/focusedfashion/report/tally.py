@@ -8,15 +8,14 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from focusedfashion import settings
+from focusedfashion.columns import SPLIT, Column, clean_text, is_empty
 from focusedfashion.errors import QueryError
 from focusedfashion.items import Failure, Item
-from focusedfashion.report.columns import SPLIT, Column, clean_text
 from focusedfashion.report.figures import Bin, LabelCount, Predicted, Prices, Trouble
 from focusedfashion.report.figures import Column as ColumnFigures
 
@@ -85,7 +84,7 @@ class Tally:
         self._add_picture(row, item)
         columns = self.columns
         for name, value in item.columns.items():
-            if _is_empty(value):
+            if is_empty(value):
                 continue
             column = columns.get(name)
             if column is None:
@@ -209,10 +208,6 @@ class Tally:
             if currency not in self._prices and len(self._prices) >= _MOST_CURRENCIES:
                 currency = "others"
             self._prices.setdefault(currency, array("d")).append(item.price)
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value == "" or value != value or (type(value) in (list, tuple, dict) and not value)
 
 
 def _make_price_bins(values: NDArray[np.float64]) -> tuple[Bin, ...]:

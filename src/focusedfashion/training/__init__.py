@@ -5,7 +5,10 @@ from typing import Any
 
 from focusedfashion.errors import MissingExtra
 
-if any(find_spec(package) is None for package in ("lightning", "onnxscript", "safetensors", "scipy", "timm", "torch")):
+if any(
+    find_spec(package) is None
+    for package in ("lightning", "onnxscript", "safetensors", "scipy", "tensorboard", "timm", "torch", "torchvision")
+):
     raise MissingExtra("training", "train")
 
 import torch

@@ -12,44 +12,63 @@ from focusedfashion.training.recipe import Augmentation
 
 
 def change_pictures(
-    pictures: Tensor, masks: Tensor, scenes: Tensor, settings: Augmentation, seed: int
+    pictures: Tensor, masks: Tensor | None, scenes: Tensor, settings: Augmentation, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Pictures uint8 (n, h, w, 3) -> float (n, 3, h, w) in 0..255, and which of them kept their color, bool (n,).
 
     `masks`, uint8 (n, h, w), is 1 on the garment where the ground is known to be white, and 0 everywhere on a picture
-    whose ground is not known. `scenes`, uint8 (m, h, w, 3), are photos whose corners serve as other grounds.
+    whose ground is not known; None where no ground is to be replaced. `scenes`, uint8 (m, h, w, 3), are photos whose
+    corners serve as other grounds. A change that the settings do not ask for costs nothing.
     """
     random = torch.Generator(pictures.device).manual_seed(seed)
     n = len(pictures)
-    pixels = pictures.permute(0, 3, 1, 2).float()
+    kept = torch.ones(n, dtype=torch.bool, device=pictures.device)
+    pixels = pictures.permute(0, 3, 1, 2)
+    if not settings.moves and not settings.colors:
+        return pixels.float(), kept  # with the strides of the pictures: channels last
+    pixels = torch.empty(pixels.shape, device=pictures.device).copy_(pixels)  # planes, in one pass
     # A copy with the mask as its fourth channel moves as one.
-    stacked = torch.cat([pixels, masks.unsqueeze(1).float() * 255], dim=1)
-    stacked = _move(stacked, settings, random)
+    stacked = pixels if masks is None else torch.cat([pixels, masks.unsqueeze(1).float() * 255], dim=1)
+    if settings.moves:
+        stacked = _move(stacked, settings, random)
     pixels, mask = stacked[:, :3], stacked[:, 3:] / 255
 
-    known = (masks > 0).flatten(1).any(dim=1)
-    replace = known & (_uniform(n, random) < settings.background)
-    if replace.any():
-        count = int(replace.sum())
-        ground = _make_grounds(scenes, count, pixels.shape[2:], random)
-        cover = mask[replace]
-        pixels[replace] = pixels[replace] * cover + ground * (1 - cover)
+    if settings.background and masks is not None:
+        known = (masks > 0).flatten(1).any(dim=1)
+        replace = known & (_uniform(n, random) < settings.background)
+        if replace.any():
+            count = int(replace.sum())
+            ground = _make_grounds(scenes, count, pixels.shape[2:], random)
+            cover = mask[replace]
+            pixels[replace] = pixels[replace] * cover + ground * (1 - cover)
 
-    turned = _uniform(n, random) < settings.recolor
-    if turned.any():
-        pixels[turned] = _turn_hue(pixels[turned], random)
+    if settings.recolor:
+        turned = _uniform(n, random) < settings.recolor
+        kept = ~turned
+        if turned.any():
+            pixels[turned] = _turn_hue(pixels[turned], random)
 
-    brightness = 1 + _spread(n, settings.light, random)
-    contrast = 1 + _spread(n, settings.light, random)
-    cast = 1 + _spread(n * 3, settings.cast, random).view(n, 3, 1, 1)
-    middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    pixels = ((pixels - middle) * contrast.view(n, 1, 1, 1) + middle) * brightness.view(n, 1, 1, 1) * cast
+    if settings.light or settings.cast:
+        brightness = (1 + _spread(n, settings.light, random)).view(n, 1, 1, 1)
+        contrast = (1 + _spread(n, settings.light, random)).view(n, 1, 1, 1)
+        cast = 1 + _spread(n * 3, settings.cast, random).view(n, 3, 1, 1)
+        middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
+        # ((pixels - middle) * contrast + middle) * brightness * cast, in two passes
+        factor = brightness * cast
+        pixels = pixels.mul_(contrast * factor).add_(middle * (1 - contrast) * factor)
 
-    blurred = _uniform(n, random) < settings.blur
-    if blurred.any():
-        size = (pixels.shape[2], pixels.shape[3])
-        pixels[blurred] = interpolate(avg_pool2d(pixels[blurred], 2), size, mode="bilinear", align_corners=False)
-    return pixels.clamp(0, 255), ~turned
+    if settings.saturation:
+        # grey + (pixels - grey) * amount, as one matrix a picture
+        amount = (1 + _spread(n, settings.saturation, random)).view(n, 1, 1)
+        matrix = amount * torch.eye(3, device=pixels.device) + (1 - amount) / 3
+        pixels = (matrix @ pixels.flatten(2)).view(pixels.shape)
+
+    if settings.blur:
+        blurred = _uniform(n, random) < settings.blur
+        if blurred.any():
+            size = (pixels.shape[2], pixels.shape[3])
+            pixels[blurred] = interpolate(avg_pool2d(pixels[blurred], 2), size, mode="bilinear", align_corners=False)
+    return pixels.clamp_(0, 255) if settings.colors else pixels, kept
 
 
 def _uniform(n: int, random: torch.Generator) -> Tensor:
@@ -73,6 +92,8 @@ def _move(stacked: Tensor, settings: Augmentation, random: torch.Generator) -> T
     theta[:, 0, 0], theta[:, 0, 1] = mirror * zoom * angle.cos(), -zoom * angle.sin() / aspect
     theta[:, 1, 0], theta[:, 1, 1] = mirror * zoom * angle.sin() * aspect, zoom * angle.cos()
     theta[:, :, 2] = _spread(2 * n, 2 * settings.shift, random).view(n, 2)
+    if settings.flip_vertical:
+        theta[:, 1] *= torch.where(_uniform(n, random) < settings.flip_vertical, -1.0, 1.0).unsqueeze(1)
     grid = affine_grid(theta, [n, stacked.shape[1], height, width], align_corners=False)
     return grid_sample(stacked, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

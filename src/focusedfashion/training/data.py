@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from focusedfashion.errors import FashionError, RecipeError
-from focusedfashion.images import RGB, fit_image, open_image
+from focusedfashion.images import RGB, open_image, resize_image
 from focusedfashion.items import Failure, Item
 from focusedfashion.sources import read_source
 from focusedfashion.sources.samples import draw_garment, list_garments
@@ -35,17 +35,25 @@ _TELL_ROWS = 5_000  # between two lines of progress
 @dataclass(frozen=True, slots=True)
 class Packed:
     """All rows of a recipe: `pictures` uint8 (n, height, width, 3); `masks` uint8 (n, height, width), 1 on a garment
-    whose ground is white and 0 all over where that is not known; `allowed` per group bool (n, labels), the labels that
-    a row may have, none where it has no label; `data_sets`, `item_ids` str (n); `held_out` bool (n), validation rows.
+    whose ground is white and 0 all over where that is not known (None where no change of the pictures needs them);
+    `allowed` per group bool (n, labels): the labels that a row may have (of an exclusive group, none where it has no
+    label) or has (of another); `known` of each group that is not exclusive, bool (n, labels): whether the row says
+    anything in the label's column; `data_sets`, `item_ids` str (n); `split` str (n): "train", "validation", "test"
+    or, for rows of other splits of the source, "".
     """
 
     pictures: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
+    masks: NDArray[np.uint8] | None
     allowed: Mapping[str, NDArray[np.bool_]]
+    known: Mapping[str, NDArray[np.bool_]]
     labels: Mapping[str, list[str]]
     data_sets: NDArray[np.str_]
     item_ids: NDArray[np.str_]
-    held_out: NDArray[np.bool_]
+    split: NDArray[np.str_]
+
+    def list_rows(self, part: str) -> NDArray[np.int64]:
+        """The numbers of the rows of "train", "validation" or "test", int64 (m,)."""
+        return np.flatnonzero(self.split == part)
 
 
 def pack(recipe: Recipe, root: Path | None, folder: Path) -> Packed:
@@ -81,10 +89,11 @@ def pack(recipe: Recipe, root: Path | None, folder: Path) -> Packed:
         pictures,
         masks,
         allowed,
+        {},
         labels,
         np.array([row["set"] for row in rows]),
         np.array([row["id"] for row in rows]),
-        _split(recipe, rows),
+        split_groups([row["keys"] for row in rows], recipe),
     )
 
 
@@ -93,8 +102,8 @@ def write_split(packed: Packed, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["data_set", "item_id", "split"])
-        for data_set, item_id, held in zip(packed.data_sets, packed.item_ids, packed.held_out, strict=True):
-            writer.writerow([data_set, item_id, "validation" if held else "training"])
+        rows = zip(packed.data_sets, packed.item_ids, packed.split, strict=True)
+        writer.writerows(row for row in rows if row[2])
 
 
 def _write_arrays(
@@ -117,9 +126,9 @@ def _write_arrays(
                     continue
                 seen.add(digest + str(labels))
                 pictures.write(picture.tobytes())
-                masks.write(_find_garment(picture).tobytes())
+                masks.write(find_garment(picture).tobytes())
                 group = item.columns.get(data.group_by) or item.item_id
-                keys = [f"{data.family or data.name}:{group}", digest, _hash_outline(picture)]
+                keys = [f"{data.family or data.name}:{group}", digest, hash_outline(picture)]
                 rows.append({"set": data.name, "id": item.item_id, "labels": labels, "keys": keys})
                 if (len(rows) - before) % _TELL_ROWS == 0:
                     logger.info("%s: %s pictures opened", data.name, f"{len(rows) - before:,}")
@@ -200,10 +209,10 @@ def _open(item: Item, data: DataSet, recipe: Recipe) -> RGB | None:
     if data.aspect:
         height = rgb.shape[0]
         rgb = np.asarray(Image.fromarray(rgb).resize((max(1, round(height * data.aspect)), height)))
-    return fit_image(rgb, recipe.width, recipe.height)
+    return resize_image(rgb, recipe.width, recipe.height, recipe.resize, recipe.resize_to)
 
 
-def _find_garment(picture: RGB) -> NDArray[np.uint8]:
+def find_garment(picture: RGB) -> NDArray[np.uint8]:
     """1 on the garment of a picture with a white ground, uint8 (h, w); all 0 where the ground is not white."""
     from scipy import ndimage
 
@@ -223,7 +232,7 @@ def _find_garment(picture: RGB) -> NDArray[np.uint8]:
     return mask
 
 
-def _hash_outline(picture: RGB) -> str:
+def hash_outline(picture: RGB) -> str:
     """A difference hash (dHash) of 16 x 16 grey differences and the mean color: near copies mostly share it."""
     grey = np.asarray(Image.fromarray(picture).convert("L").resize((17, 16), Image.Resampling.BOX)).astype(np.int16)
     bits = (grey[:, 1:] - grey[:, :-1]) > 2
@@ -231,8 +240,11 @@ def _hash_outline(picture: RGB) -> str:
     return np.packbits(bits).tobytes().hex() + "".join(f"{int(c):x}" for c in color)
 
 
-def _split(recipe: Recipe, rows: list[dict[str, Any]]) -> NDArray[np.bool_]:
-    """Rows that share a key (their product, their sender, their picture) form a group; whole groups are held out."""
+def split_groups(keys: Sequence[Sequence[str]], recipe: Recipe) -> NDArray[np.str_]:
+    """The keys of each row (its product, its sender, its picture) -> "train", "validation" or "test", str (n,).
+
+    Rows that share a key form a group; whole groups are dealt out, by a hash of the recipe's seed and the group.
+    """
     parent: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -243,22 +255,30 @@ def _split(recipe: Recipe, rows: list[dict[str, Any]]) -> NDArray[np.bool_]:
             parent[key], key = root, parent[key]
         return root
 
-    for row in rows:
-        first, *others = row["keys"]
+    for first, *others in keys:
         for key in others:
             parent[find(key)] = find(first)
-    share = [int(hashlib.sha1(f"{recipe.seed}{find(r['keys'][0])}".encode()).hexdigest()[:8], 16) / 2**32 for r in rows]
-    return np.array(share) < recipe.validation
+    share = np.array([draw_share(recipe.seed, find(row[0])) for row in keys])
+    # Validation first: a recipe without a test share has the split that it always had.
+    return np.select(
+        [share < recipe.validation, share < recipe.validation + recipe.test], ["validation", "test"], "train"
+    )
 
 
-def select(packed: Packed, rows: NDArray[np.bool_]) -> Packed:
-    """The rows where `rows` (bool (n,)) is true."""
+def draw_share(seed: int, name: str) -> float:
+    """A number in 0..1 that hangs on the seed and the name alone."""
+    return int(hashlib.sha1(f"{seed}{name}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+def select(packed: Packed, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Packed:
+    """The rows where `rows` (bool (n,)) is true, or those of these numbers (int64 (m,))."""
     return replace(
         packed,
         pictures=packed.pictures[rows],
-        masks=packed.masks[rows],
+        masks=None if packed.masks is None else packed.masks[rows],
         allowed={group: allowed[rows] for group, allowed in packed.allowed.items()},
+        known={group: known[rows] for group, known in packed.known.items()},
         data_sets=packed.data_sets[rows],
         item_ids=packed.item_ids[rows],
-        held_out=packed.held_out[rows],
+        split=packed.split[rows],
     )

@@ -5,163 +5,154 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import shutil
-import time
 import warnings
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from focusedfashion.errors import RecipeError
-from focusedfashion.training.augmentation import change_pictures
+from focusedfashion.training.backbone import hash_file, load_backbone
 from focusedfashion.training.data import Packed, pack, select, write_split
 from focusedfashion.training.export import save_encoder
-from focusedfashion.training.network import Network, load_backbone
+from focusedfashion.training.labelled import pack_source
+from focusedfashion.training.loading import Rows
+from focusedfashion.training.module import Module
+from focusedfashion.training.network import Network, count_macs
 from focusedfashion.training.recipe import Recipe, load_recipe
+from focusedfashion.training.trainer import explain_errors, make_trainer
 
 logger = logging.getLogger(__name__)
 
-Batch = tuple[Tensor, Tensor, dict[str, Tensor]]  # pictures, masks, allowed labels
 
-
-def train(recipe_path: Path, folder: Path, root: Path | None = None, weights: Path | None = None) -> Path:
+def train(
+    recipe_path: Path,
+    folder: Path,
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    *,
+    labels: Sequence[str] = (),
+    trainer: Mapping[str, Any] | None = None,
+    packs: Path | None = None,
+) -> Path:
     """Trains what the recipe says and saves the encoder as `folder`, whole or not at all; returns it.
 
-    `root` is the directory that the recipe's `files` lie in, `weights` a safetensors file to start from instead of
-    timm's hub. What a run has reached lies in `folder` + ".run": the same call goes on there after a kill. Raises
-    RecipeError.
+    `data` is the directory that the recipe's `files` lie in or, for a recipe without [[data]], a source as
+    `read_source` takes it, whose columns `labels` are learned (none: those whose values repeat). `weights` is a
+    safetensors file to start from, "none" for a random start, or None for the hub. `trainer` goes to
+    `lightning.Trainer` (devices, strategy, ...). Opened pictures are kept below `packs`, which several runs may share.
+    What a run has reached lies in `folder` + ".run": the same call goes on there after a kill. Raises RecipeError, and
+    SourceError or QueryError where the source or a column is not there.
     """
     recipe = load_recipe(recipe_path)
     if folder.exists():
         raise RecipeError(f"{folder} exists already: name another folder, or remove it")
     run = folder.with_name(folder.name + ".run")
-    run.mkdir(parents=True, exist_ok=True)
-    _check_same_run(run, {"recipe": recipe.text, "weights": _hash_file(weights)})
-    packed = pack(recipe, root, run / "data")
-    _check_same_run(run, {"labels": packed.labels})
-    write_split(packed, run / "split.csv")
+    source, start = str(data) if data is not None else "", str(weights or "")
+    with explain_errors(recipe, run):
+        run.mkdir(parents=True, exist_ok=True)
+        decisive = {"recipe": recipe.text, "weights": hash_file(Path(start)) if start not in ("", "none") else start}
+        _check_same_run(run, decisive)
+        if recipe.data:
+            if labels:
+                raise RecipeError(f"{recipe.name} says by itself what it learns from: leave --label out")
+            packed = pack(recipe, Path(source) if source else None, run / "data")
+        elif not source:
+            raise RecipeError(f"{recipe.name} trains on any source: give one with --data")
+        else:
+            packed = pack_source(recipe, source, labels, packs or run / "data")
+        _check_same_run(run, {"labels": packed.labels, "rows": _digest_rows(packed)})
+        write_split(packed, run / "split.csv")
 
-    lightning.seed_everything(recipe.seed, verbose=False)
-    network = Network(recipe, packed.labels, *load_backbone(recipe, weights))
-    module = _Module(recipe, network, packed)
-    last = run / "last.ckpt"
-    training = _make_loader(packed, np.flatnonzero(~packed.held_out), recipe, shuffle=True)
-    validation = _make_loader(packed, np.flatnonzero(packed.held_out), recipe, shuffle=False)
-    trainer = lightning.Trainer(
-        max_epochs=recipe.epochs,
-        devices=1,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        logger=CSVLogger(run, name="log"),
-        callbacks=[
-            ModelCheckpoint(run, filename="last", enable_version_counter=False),
-            TQDMProgressBar(refresh_rate=10),
-        ],
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        log_every_n_steps=min(20, len(training)),
-    )
-    with warnings.catch_warnings():
-        # The rows lie in memory and a batch is one slice: workers would only copy them.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
-        begun = last if last.is_file() else None
-        try:
-            trainer.fit(module, training, validation, ckpt_path=begun, weights_only=False)
-        except SystemExit:  # Lightning's answer to Ctrl-C
-            raise KeyboardInterrupt from None
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    save_encoder(recipe, network.eval(), select(packed, packed.held_out), part)
-    (part / "recipe.toml").write_text(recipe.text, encoding="utf-8")
-    shutil.copy(run / "split.csv", part / "split.csv")
-    shutil.copytree(run / "log", part / "log")
-    part.rename(folder)
+        lightning.seed_everything(recipe.seed, verbose=False)
+        backbone = load_backbone(recipe, Path(start) if start not in ("", "none") else start or None)
+        network = Network(recipe, packed.labels, backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = Module(recipe, network, packed)
+        device = _fit(recipe, module, packed, run, dict(trainer or {}))
+        if device is None:
+            return folder  # another process of this run saves it
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        network.eval()
+        save_encoder(recipe, network, backbone.origin, select(packed, packed.list_rows("validation")), part)
+        (part / "recipe.toml").write_text(recipe.text, encoding="utf-8")
+        _write_report(part / "training.json", recipe, module, packed, backbone.origin, device)
+        shutil.copy(run / "split.csv", part / "split.csv")
+        if (run / "log").is_dir():
+            shutil.copytree(run / "log", part / "log")
+        part.rename(folder)
     return folder
 
 
-class _Module(lightning.LightningModule):
-    scenes: Tensor
-
-    def __init__(self, recipe: Recipe, network: Network, packed: Packed) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.network = network
-        # Photos, whose corners become other grounds: pictures of the training side without a white ground.
-        photos = np.flatnonzero(~packed.held_out & ~packed.masks.reshape(len(packed.masks), -1).any(axis=1))
-        chosen = photos[:: max(1, len(photos) // 2_000)]
-        self.register_buffer("scenes", torch.from_numpy(packed.pictures[chosen]), persistent=False)
-
-    def on_train_start(self) -> None:
-        self._begun, self._first = time.monotonic(), self.current_epoch
-
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        pictures, masks, allowed = batch
-        # By the step, so that a resumed run goes on to the same result; dropout draws from the global generator.
-        seed = self.recipe.seed * 1_000_003 + self.global_step
-        torch.manual_seed(seed)
-        with torch.autocast(self.device.type, enabled=False):
-            pixels, kept = change_pictures(pictures, masks, self.scenes, self.recipe.augmentation, seed)
-        pixels = pixels.to(memory_format=torch.channels_last)
-        heads = self.recipe.heads
-        allowed = {g: a & kept.unsqueeze(1) if heads[g].hue else a for g, a in allowed.items()}
-        _, logits = self.network.forward_float(pixels)
-        losses = {group: count_allowed(logits[group], allowed[group]) for group in logits}
-        total = sum((heads[g].weight * loss for g, loss in losses.items()), torch.zeros(()))
-        if not torch.isfinite(total):
-            raise RecipeError(f"the loss is {float(total)} at step {self.global_step}: lower the learning rate")
-        self.log("loss", total, prog_bar=True)
-        self.log_dict({f"loss/{group}": loss for group, loss in losses.items()})
-        return total
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        pictures, _, allowed = batch
-        _, logits = self.network(pictures)
-        for group, rows in allowed.items():
-            known = rows.any(dim=1)
-            if known.any():
-                best = logits[group][known].argmax(dim=1, keepdim=True)
-                right = rows[known].gather(1, best).float().mean()
-                self.log(f"right/{group}", right, batch_size=int(known.sum()), prog_bar=True)
-
-    def on_train_epoch_end(self) -> None:
-        done = self.current_epoch - self._first + 1
-        left = (self.recipe.epochs - self.current_epoch - 1) * (time.monotonic() - self._begun) / done
-        logger.info(
-            "epoch %d of %d done, about %.0f minutes left", self.current_epoch + 1, self.recipe.epochs, left / 60
-        )
-
-    def configure_optimizers(self) -> Any:
-        decayed = [p for p in self.network.parameters() if p.requires_grad and p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.recipe.learning_rate, steps, pct_start=0.15)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def _fit(recipe: Recipe, module: Module, packed: Packed, run: Path, wishes: dict[str, Any]) -> str | None:
+    """Trains, or loads what was trained; the device in words, None where this process is not the one that saves."""
+    rows = Rows(packed, recipe)
+    saved = run / ("best.ckpt" if recipe.patience else "last.ckpt")
+    if not recipe.epochs:
+        return "none"
+    for checkpoint in run.glob("*.ckpt"):
+        if not zipfile.is_zipfile(checkpoint):  # cut off: it ends with its list of contents
+            raise RecipeError(f"the checkpoint {checkpoint} is damaged: remove {run} and train anew")
+    marker = run / "finished.json"
+    if not marker.is_file():
+        trainer = make_trainer(recipe, run, wishes)
+        last = run / "last.ckpt"
+        with warnings.catch_warnings():
+            # The rows lie in memory and a batch is one slice: workers would only copy them.
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
+            warnings.filterwarnings("ignore", ".*all_gather is deprecated.*")  # the same
+            warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+            try:
+                trainer.fit(module, datamodule=rows, ckpt_path=last if last.is_file() else None, weights_only=False)
+            except SystemExit:  # Lightning's answer to Ctrl-C
+                raise KeyboardInterrupt from None
+        if not trainer.is_global_zero:
+            return None
+        device = _name_device(trainer.strategy.root_device)
+        device = f"{trainer.world_size} x {device}" if trainer.world_size > 1 else device
+        marker.write_text(json.dumps({"device": device}), encoding="utf-8")
+    progress = torch.load(run / "last.ckpt", map_location="cpu", weights_only=False)["progress"]
+    module.set_progress(progress)
+    module.load_state_dict(torch.load(saved, map_location="cpu", weights_only=False)["state_dict"])
+    return str(json.loads(marker.read_text(encoding="utf-8"))["device"])
 
 
-def count_allowed(logits: Tensor, allowed: Tensor) -> Tensor:
-    """-log of the probability that falls among the allowed labels, mean over the rows that have any; a scalar.
+def _write_report(path: Path, recipe: Recipe, module: Module, packed: Packed, origin: str, device: str) -> None:
+    """training.json: what the encoder is and how it came to be."""
+    report = {
+        "recipe": recipe.name,
+        "parameters": sum(p.numel() for p in module.network.parameters()),
+        "macs": count_macs(module.network, recipe.height, recipe.width),
+        "rows": {part: len(packed.list_rows(part)) for part in ("train", "validation", "test")},
+        "epochs": len(module.curves),
+        "seconds": round(module.seconds, 1),
+        "pictures_per_second": round(module.pictures / module.training_seconds, 1) if module.curves else 0.0,
+        "weights": origin,
+        "trained": bool(module.curves),
+        "corrections": [recipe.correction] if recipe.correction else [],
+        "device": device,
+        "curves": module.curves,
+    }
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
-    `logits` float (n, labels), `allowed` bool (n, labels). With one allowed label it is cross-entropy; with several it
-    is the likelihood of a partial label (Jin & Ghahramani, NIPS 2002); rows without a label do not count.
-    """
-    known = allowed.any(dim=1)
-    if not known.any():
-        return logits.sum() * 0
-    logits, allowed = logits[known].float(), allowed[known]
-    among = logits.masked_fill(~allowed, -math.inf).logsumexp(dim=1)
-    return (logits.logsumexp(dim=1) - among).mean()
+
+def _name_device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
+def _digest_rows(packed: Packed) -> str:
+    digest = hashlib.sha1()
+    for table in (packed.item_ids, packed.split, *packed.allowed.values()):
+        digest.update(table.tobytes())
+    return digest.hexdigest()
 
 
 def _check_same_run(run: Path, decisive: dict[str, Any]) -> None:
@@ -170,61 +161,5 @@ def _check_same_run(run: Path, decisive: dict[str, Any]) -> None:
     saved = json.loads(begun.read_text(encoding="utf-8")) if begun.is_file() else {}
     other = " and ".join(name for name, value in decisive.items() if saved.get(name, value) != value)
     if other:
-        raise RecipeError(f"{run} holds a run with another {other}: remove it, or name another folder with -o")
+        raise RecipeError(f"{run} holds a run that differs in its {other}: remove it, or name another folder with -o")
     begun.write_text(json.dumps(saved | decisive), encoding="utf-8")
-
-
-def _hash_file(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise RecipeError(f"{path} cannot be read ({error.strerror})") from None
-
-
-class _Rows(Dataset[Any]):
-    """A batch is one read of the arrays: `__getitems__` gets all its row numbers at once."""
-
-    def __init__(self, packed: Packed) -> None:
-        self.packed = packed
-
-    def __len__(self) -> int:
-        return len(self.packed.pictures)
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        pictures = torch.from_numpy(self.packed.pictures[rows])
-        masks = torch.from_numpy(self.packed.masks[rows])
-        allowed = {group: torch.from_numpy(table[rows]) for group, table in self.packed.allowed.items()}
-        return pictures, masks, allowed
-
-
-class _Shuffled(Sampler[int]):
-    """Each row as often as its data set's `repeat`, in an order that the seed and the epoch decide."""
-
-    def __init__(self, rows: np.ndarray[Any, Any], packed: Packed, recipe: Recipe) -> None:
-        repeats: Mapping[str, int] = {data.name: data.repeat for data in recipe.data}
-        self.rows = np.repeat(rows, [repeats[str(name)] for name in packed.data_sets[rows]])
-        self.seed = recipe.seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of each epoch, also of the first after a resumed run."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng((self.seed, self.epoch)).permutation(self.rows).tolist())
-
-
-def _make_loader(packed: Packed, rows: np.ndarray[Any, Any], recipe: Recipe, shuffle: bool) -> DataLoader[Any]:
-    if len(rows) == 0:
-        side = "training" if shuffle else "validation"
-        raise RecipeError(f"no row fell on the {side} side: give more data, or another share with `validation`")
-    sampler = _Shuffled(rows, packed, recipe) if shuffle else rows.tolist()
-    size = min(recipe.batch, len(rows))
-    return DataLoader(
-        _Rows(packed), batch_size=size, sampler=sampler, drop_last=shuffle, collate_fn=lambda batch: batch
-    )

@@ -158,6 +158,11 @@ class Column:
         return (cell if isinstance(cell, _NUMBERS) else str(cell)[:_LONG],)
 
 
+def is_empty(cell: Any) -> bool:
+    """Whether a cell says nothing: None, "", NaN, or nothing in a list."""
+    return cell is None or cell == "" or cell != cell or (type(cell) in (list, tuple, dict) and not cell)
+
+
 def clean_text(text: str, length: int = _SHOWN) -> str:
     """One line of printable text, cut at `length` characters."""
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * length]).split())
