@@ -44,9 +44,9 @@ def served_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Encod
         yield address, items
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's chromium."""
+    """Debian's chromium. Of a module, not the session: while it is there, no test can run an event loop of its own."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="PAGE NOT TESTED: playwright is missing (pip install -e '.[dev]')"
     )

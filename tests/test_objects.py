@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import lance
 import pytest
@@ -128,21 +129,25 @@ def test_everything_on_an_object_store(
 def test_serve_from_an_object_store(shop: str, tiny_encoder: Encoder) -> None:
     index_items(draw_items(20), tiny_encoder, Store(shop))
     with start("serve", shop, "--port", 0) as process:
-        assert process.stdout is not None
-        address = re.search(r"http://\S+", process.stdout.readline())
-        assert address, process.communicate()[1]
+        try:
+            assert process.stdout is not None
+            address = re.search(r"http://\S+", process.stdout.readline())
+            assert address, process.communicate()[1]
 
-        def ask(path: str) -> Any:
-            with urllib.request.urlopen(f"{address[0]}/v1/{path}", timeout=30) as answer:
-                return answer.read()
+            def ask(path: str) -> Any:
+                with urllib.request.urlopen(f"{address[0]}/v1/{path}", timeout=30) as answer:
+                    return answer.read()
 
-        assert json.loads(ask("info"))["items"] == 20
-        assert len(json.loads(ask("items/item-000/similar?k=3&where=price%20%3C%2010"))["matches"]) == 3
-        assert len(ask("items/item-000/thumbnail")) > 100
-        index_items(draw_items(24), tiny_encoder, Store(shop))
-        assert json.loads(ask("info"))["items"] == 24
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+            cheap = quote(json.dumps([{"column": "price", "op": "<", "value": 10}]))
+            assert json.loads(ask("catalog"))["items"] == 20
+            assert len(json.loads(ask(f"items/item-000/similar?k=3&filters={cheap}"))["matches"]) == 3
+            assert len(ask("items/item-000/thumbnail")) > 100
+            index_items(draw_items(24), tiny_encoder, Store(shop))
+            assert json.loads(ask("catalog"))["items"] == 24
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def test_an_empty_place_is_no_catalog(shop: str, tmp_path: Path) -> None:

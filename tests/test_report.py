@@ -793,22 +793,6 @@ def test_a_row_takes_few_bytes() -> None:
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    import shutil
-
-    sync_api = pytest.importorskip("playwright.sync_api", reason="PAGE NOT TESTED: no playwright")
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("PAGE NOT TESTED: no chromium (apt-get install chromium)")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("which", ["faulty_report", "hostile_report"])
 def test_the_page_fits_every_screen(browser: Any, which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     path = tmp_path / "report.html"

@@ -360,7 +360,9 @@ class Store:
     def _find_nearest(self, items: Any, vector: NDArray[np.float32], n: int, where: str | None) -> list[int]:
         """Row ids of this version of the table."""
         rows = items.count_rows()
-        probes = max(settings.PROBES, rows // settings.PARTITION_ROWS // 8)
+        partitions = rows // settings.PARTITION_ROWS + 1
+        # Partitions are cut by the whole vector: what is near in one block alone, as a focus asks, may lie in any.
+        probes = max(settings.PROBES, partitions // 8) if vector.all() else 2 * partitions
         query = {"column": "embedding", "q": vector, "metric": "dot", "minimum_nprobes": probes}
         if where is None:
             # Told where to stop, Lance takes half the time. Under a filter these partitions may hold too few.
