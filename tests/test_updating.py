@@ -118,6 +118,21 @@ def test_what_left_the_source_goes_with_sync(catalog: Catalog, caplog: pytest.Lo
     assert catalog.failures() == []
 
 
+def test_sync_keeps_what_a_retry_passes_over(catalog: Catalog) -> None:
+    items = draw_items(3)
+    index(catalog, [*items[:2], replace(items[2], picture=b"junk")])
+    assert index(catalog, [*items], retry_failed=True, sync=True) == IndexReport(added=1)
+    assert catalog.info().items == 3
+
+
+def test_sync_keeps_entries_while_rows_cannot_be_read(catalog: Catalog) -> None:
+    items = draw_items(2)
+    index(catalog, [items[0], replace(items[1], picture=b"junk")])
+    # The row that cannot be read may be the one that failed before.
+    index(catalog, [items[0], Failure("line 2", "read", "3 cells where the header has 4")], sync=True)
+    assert {failure.item_id for failure in catalog.failures()} == {items[1].item_id, "line 2"}
+
+
 def test_garments_of_one_picture_are_items_with_boxes(tmp_path: Path, catalog: Catalog) -> None:
     pixels = np.full((80, 120, 3), 225, np.uint8)
     pixels[:, :60], pixels[:, 60:] = (200, 30, 40), (30, 60, 200)

@@ -257,6 +257,7 @@ class _Run:
         self._columns = Columns(writer.schema)
         self._seen: set[str] = set()
         self._failed: set[str] = set()
+        self._passed: set[str] = set()  # what a retry does not take: the source has it all the same
         self._unread = 0  # rows of the source that could not be read
         self._pending = _Pending()
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="focusedfashion-writer")
@@ -350,17 +351,18 @@ class _Run:
 
     def remove_absent(self) -> None:
         """Takes out what the source has not named: items, and ledger entries of what it had once."""
-        named = self._seen | self._failed
-        absent = self._known.keys() - named
-        if self._unread and absent:
-            _log.warning(
-                "nothing was removed: %s items are not in the source, but %s of its rows could not be read",
-                f"{len(absent):,}",
-                f"{self._unread:,}",
-            )
+        named = self._seen | self._failed | self._passed
+        absent, stale = self._known.keys() - named, self._ledger.keys() - named
+        if self._unread:
+            if absent or stale:
+                _log.warning(
+                    "nothing was removed: %s items are not in the source, but %s of its rows could not be read",
+                    f"{len(absent | stale):,}",
+                    f"{self._unread:,}",
+                )
             return
         self._counts["removed"] = self._writer.remove(sorted(absent)) if absent else 0
-        if stale := self._ledger.keys() - named:
+        if stale:
             self._writer.forget(sorted(stale))
 
     def _admit(self, entry: Item | Failure) -> Row | None:
@@ -369,6 +371,8 @@ class _Run:
         if item_id is not entry.item_id:
             entry = replace(entry, item_id=item_id)
         if self._retry_failed and item_id not in self._ledger:
+            self._passed.add(item_id)
+            self._unread += isinstance(entry, Failure) and entry.step == "read"
             return None
         if isinstance(entry, Failure):
             self._unread += entry.step == "read"
