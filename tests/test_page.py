@@ -86,10 +86,12 @@ def test_pictures_take_their_room_before_they_come(open_page: Open, served_catal
         }"""
     )
     page.route("**/thumbnail", lambda route: (time.sleep(0.05), route.continue_()))
+    # Half a second after a click the browser excuses what moves: the answer comes later.
+    page.route("**/v1/search", lambda route: (time.sleep(0.7), route.continue_()))
     choose(page, served_catalog[1][14])
     page.wait_for_selector(".facet", state="attached")
     page.wait_for_timeout(500)
-    assert page.evaluate("window.shift") < 0.1  # what the Web Vitals call good
+    assert page.evaluate("window.shift") < 0.03  # a third of what the Web Vitals call good
     far = page.locator(".match").last.locator("img")
     assert far.get_attribute("loading") == "lazy"
 

@@ -230,10 +230,11 @@ function showQuery() {
   const url = pictureOf();
   const title = state.item && titles.get(state.item);
   const caption = state.item ? (title ? words.moreLike(title) : "") : words.yourPhoto;
-  picture.hidden = !url;
   picture.alt = caption;
-  if (!url) picture.removeAttribute("src");
-  else if (picture.getAttribute("src") !== url) picture.src = url;
+  if (!url) {
+    picture.hidden = true;
+    picture.removeAttribute("src");
+  } else if (picture.getAttribute("src") !== url) picture.src = url; // the one before stays until it has come
   byId("caption").textContent = caption;
   byId("pick").textContent = words.chooseAnother;
   const seen = shown?.query.attributes ?? {};
@@ -430,6 +431,10 @@ byId("skip").addEventListener("click", () =>
 byId("whole").addEventListener("click", () => {
   change({ box: null });
   byId("adjust").focus();
+});
+byId("query-picture").addEventListener("load", ({ target }) => {
+  target.hidden = false;
+  showCrop();
 });
 byId("query-picture").addEventListener("error", ({ target }) => {
   target.hidden = true; // what the browser cannot show leaves its place empty
