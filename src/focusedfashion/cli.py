@@ -306,7 +306,7 @@ def run_report(args: argparse.Namespace) -> int:
 def run_evaluate(args: argparse.Namespace) -> int:
     from focusedfashion.evaluation import evaluate
 
-    with _count_pictures() as count:
+    with _show_progress() as show:
         evaluation = evaluate(
             ff.Catalog(args.catalog),
             ff.read_source(args.queries, allow_private=args.allow_private) if args.queries else None,
@@ -315,7 +315,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
             args.slice,
             sample=args.sample,
             allow_private=args.allow_private,
-            on_progress=count,
+            on_progress=lambda done: show(f"{done:,} pictures"),
         )
     for failure in evaluation.failures[:3]:
         _tell(f"{_plain(failure.item_id)}: {_plain(failure.reason)}")
@@ -340,7 +340,7 @@ def run_index(args: argparse.Namespace) -> int:
             retry_failed=args.retry_failed,
             sync=args.sync,
             allow_private=args.allow_private,
-            on_progress=show,
+            on_progress=lambda report: show(_describe_pace(report)),
         )
     if args.json:
         _print_json(asdict(report))
@@ -421,23 +421,16 @@ def run_cluster(args: argparse.Namespace) -> int:
     from focusedfashion.study.cluster_page import describe_result, write_clusters
     from focusedfashion.study.clusters import cluster_sources
 
-    last = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PROGRESS_SECONDS:
-            last = time.monotonic()
-            _tell(f"{done:,} of {total:,} pictures encoded")
-
-    clustering = cluster_sources(
-        args.sources,
-        [ff.load_encoder(name) for name in args.encoder or ["builtin"]],
-        clusters=args.n,
-        labels=args.label,
-        pictures=args.pictures,
-        seed=args.seed,
-        on_progress=show,
-    )
+    with _show_progress() as show:
+        clustering = cluster_sources(
+            args.sources,
+            [ff.load_encoder(name) for name in args.encoder or ["builtin"]],
+            clusters=args.n,
+            labels=args.label,
+            pictures=args.pictures,
+            seed=args.seed,
+            on_progress=lambda done, total: show(f"{done:,} of {total:,} pictures encoded"),
+        )
     output = args.output or (None if args.json else Path("clusters.html"))
     if output:
         write_clusters(clustering, output)
@@ -656,48 +649,28 @@ def _describe(report: IndexReport, catalog: str) -> str:
 
 
 @contextmanager
-def _show_progress() -> Iterator[Callable[[IndexReport], None]]:
-    """A line that renews itself where stderr is a terminal, else a line now and then."""
-
-    def describe(report: IndexReport) -> str:
-        done = report.added + report.updated + report.unchanged + report.failed
-        return f"{done:,} done, {report.failed:,} failed, {done / max(report.seconds, 1e-3):,.0f} a second"
-
+def _show_progress() -> Iterator[Callable[[str], None]]:
+    """Says how far the work is: a line that renews itself where stderr is a terminal, else a line now and then."""
     if sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status("reading") as status:
-            yield lambda report: status.update(describe(report))
+            yield status.update
         return
     last = time.monotonic()
 
-    def show(report: IndexReport) -> None:
+    def show(text: str) -> None:
         nonlocal last
         if time.monotonic() - last >= _PROGRESS_SECONDS:
             last = time.monotonic()
-            _tell(describe(report))
+            _tell(text)
 
     yield show
 
 
-@contextmanager
-def _count_pictures() -> Iterator[Callable[[int], None]]:
-    """As `_show_progress`, for pictures that are only looked at."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-
-        with Console(stderr=True).status("reading") as status:
-            yield lambda done: status.update(f"{done:,} pictures")
-        return
-    last = time.monotonic()
-
-    def show(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PROGRESS_SECONDS:
-            last = time.monotonic()
-            _tell(f"{done:,} pictures")
-
-    yield show
+def _describe_pace(report: IndexReport) -> str:
+    done = report.added + report.updated + report.unchanged + report.failed
+    return f"{done:,} done, {report.failed:,} failed, {done / max(report.seconds, 1e-3):,.0f} a second"
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -32,6 +32,7 @@ from focusedfashion.encoders import Encoder
 from focusedfashion.errors import QueryError
 from focusedfashion.items import Failure, Item
 from focusedfashion.labels import Labels, find_label_columns, read_labels
+from focusedfashion.metrics import Estimate
 from focusedfashion.queries import Rows, change_items, choose, embed_queries, read_gallery, sample_entries
 from focusedfashion.questions import Column, Question, measure_change, measure_labels
 from focusedfashion.search import check_k
@@ -43,22 +44,13 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean over queries with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Scores:
     """The figures of one question, by name ("recall@1"), over the `queries` that count; `unmatched` more have nothing
     to be found. `chance` is the precision of products drawn at random; None where nothing is compared with it."""
 
     queries: int
     unmatched: int
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Estimate]
     chance: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -345,7 +337,7 @@ def _summarize(tables: Mapping[tuple[str, str], Question], rows: Ints) -> Part:
         if counted.any():
             for number, name in enumerate(question.names):
                 mean = float(values[counted, number].mean())
-                figures[name] = Figure(mean, float(low[start + number]), float(high[start + number]))
+                figures[name] = Estimate(mean, float(low[start + number]), float(high[start + number]))
         start += len(question.names)
         chance = question.chance[rows][counted] if question.chance is not None and counted.any() else None
         mean_chance = None if chance is None else float(chance.mean())

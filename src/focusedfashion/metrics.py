@@ -71,19 +71,6 @@ def f1_by_batch(truth: Bools, prediction: Bools, size: int = 64) -> Floats:
     return _divide(2 * hits, np.add.reduceat(truth.sum(axis=1) + prediction.sum(axis=1), starts))
 
 
-def batch_f1(truth: Bools, prediction: Bools, size: int = 64) -> tuple[float, float, float]:
-    """The mean, the largest and the smallest micro-averaged F1 of batches of `size` rows; NaN without rows.
-
-    The way in which the predecessor of this project reported its networks. The mean is not the F1 of all rows, and
-    the extremes depend on the size: for comparison with its figures only.
-    """
-    values = f1_by_batch(truth, prediction, size)
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return float("nan"), float("nan"), float("nan")
-    return float(values.mean()), float(values.max()), float(values.min())
-
-
 def average_precision(truth: Bools, scores: NDArray[np.floating]) -> Floats:
     """The area under each label's precision-recall steps: truth bool and scores (n, labels) -> (labels,).
 
@@ -153,7 +140,10 @@ class Calibration:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: the mean of |accuracy - confidence|, each bin by its count; NaN if empty."""
+        """The expected calibration error: the mean of |accuracy - confidence|, each bin by its count; NaN if empty.
+
+        (Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015.)
+        """
         gaps = np.abs(self.accuracy - self.confidence)
         return float((gaps * self.count).sum() / self.count.sum()) if len(gaps) else float("nan")
 
@@ -175,15 +165,16 @@ def calibrate(confidence: Floats, correct: Bools, bins: int = 15) -> Calibration
     return Calibration(np.add.reduceat(ranked, starts) / count, right / count, count.astype(np.int64))
 
 
-def expected_calibration_error(confidence: Floats, correct: Bools, bins: int = 15) -> float:
-    """The mean gap between confidence and accuracy over bins of equal count, both (n,); see `calibrate`.
-
-    (Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015.)
-    """
-    return calibrate(confidence, correct, bins).error
-
-
 # Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % bootstrap interval over rows or queries."""
+
+    value: float
+    low: float
+    high: float
 
 
 def bootstrap_interval(values: Floats, rounds: int = 1_000, seed: int = 0) -> tuple[float, float]:

@@ -6,8 +6,9 @@ import os
 import re
 from pathlib import Path
 
+from focusedfashion.metrics import Estimate
 from focusedfashion.report.page import write_page
-from focusedfashion.study.figures import Difference, Estimate, Study
+from focusedfashion.study.figures import Difference, Study
 from focusedfashion.study.tables import (
     NONE,
     Cell,

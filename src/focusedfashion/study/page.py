@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Sequence
 from importlib import resources
 
+from focusedfashion.metrics import Estimate
 from focusedfashion.report.markup import Html, element, join
 from focusedfashion.report.page import draw_document, write_page
 from focusedfashion.report.parts import draw_section
 from focusedfashion.report.words import say
-from focusedfashion.study.figures import Answer, Difference, Estimate, Recommendation, Study
+from focusedfashion.study.figures import Answer, Difference, Recommendation, Study
 from focusedfashion.study.plots import draw_curves, draw_forest, draw_reliability, draw_scatter, draw_spread
 from focusedfashion.study.tables import (
     NONE,

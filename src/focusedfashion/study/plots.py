@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from focusedfashion.metrics import Estimate
 from focusedfashion.report.charts import measure_text
 from focusedfashion.report.markup import Html, element
-from focusedfashion.study.figures import CalibrationFigures, Estimate
+from focusedfashion.study.figures import CalibrationFigures
 from focusedfashion.study.tables import show_number
 
 _WIDTH = 360.0  # of the wide charts, in their own units

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focusedfashion.metrics import (
+    Estimate,
     average_precision,
     bootstrap_f1,
     bootstrap_means,
@@ -18,7 +19,7 @@ from focusedfashion.metrics import (
     take_interval,
     top_k_accuracy,
 )
-from focusedfashion.study.figures import Averages, CalibrationFigures, Estimate, How, Prediction
+from focusedfashion.study.figures import Averages, CalibrationFigures, How, Prediction
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

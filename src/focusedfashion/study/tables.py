@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from focusedfashion.metrics import Estimate
 from focusedfashion.study.engines import METRICS
-from focusedfashion.study.figures import Difference, EncoderFigures, Estimate, Study
+from focusedfashion.study.figures import Difference, EncoderFigures, Study
 
 Cell = str | Estimate | Difference | None  # None: there is no such figure
 
