@@ -437,6 +437,29 @@ def test_a_large_catalog_is_searched_through_an_index(large: Large) -> None:
         assert np.mean(right) >= 0.98
 
 
+def test_a_block_alone_is_looked_for_everywhere(large: Large, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, encoder, embeddings = large
+    monkeypatch.setattr(settings, "PROBES", 1)  # few partitions are not enough, which a small catalog never shows
+    random = np.random.default_rng(8)
+
+    def measure(*blocks: slice) -> float:
+        right = []
+        for _ in range(8):
+            near = embeddings[random.integers(len(embeddings))] + random.normal(0, 0.05, encoder.dim)
+            query = np.zeros(encoder.dim, np.float32)
+            for block in blocks:
+                query[block] = near[block]
+            found = [int(name) for name in store.nearest(query, 20).column("item_id").to_pylist()]
+            scores = embeddings @ query
+            right.append(np.mean(np.sort(scores[found])[-20:] >= np.sort(scores)[-20] - 1e-5))
+        return float(np.mean(right))
+
+    places = list(encoder.blocks.values())
+    assert measure(*places) < 0.98
+    for block in places:
+        assert measure(block) >= 0.98
+
+
 def test_a_filter_that_leaves_few_of_a_large_catalog(large: Large) -> None:
     store, _, embeddings = large
     assert len(store.nearest(embeddings[0], 20, "stock % 5000 = 3")) == 4
