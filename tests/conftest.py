@@ -36,6 +36,17 @@ def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder with a text side: it knows the names of colors and of kinds of garments."""
+    return add_text_side(save_encoder(tmp_path_factory.mktemp("encoders") / "worded", bias=0.1))
+
+
+@pytest.fixture(scope="session")
+def text_encoder(text_folder: Path) -> Encoder:
+    return load_encoder(text_folder)
+
+
+@pytest.fixture(scope="session")
 def tiny_encoder(encoder_folder: Path) -> Encoder:
     return load_encoder(encoder_folder)
 
@@ -148,4 +159,57 @@ def save_encoder(folder: Path, bias: float, labels: Sequence[str] = tuple(COLORS
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, folder / "model.onnx")
+    return folder
+
+
+KINDS = ("shirt", "dress", "trousers")  # as draw_garment numbers them
+TEXT_LENGTH = 8  # tokens
+
+
+def add_text_side(folder: Path, lower: bool = True) -> Path:
+    """Writes text.onnx and tokenizer.json beside a saved encoder's files, and `text` into its encoder.json.
+
+    A text is the sum of its words, each block of L2 norm 1: a color has the embedding of garments of that color, a kind
+    that of garments of that kind less that of all, and any other word hardly counts.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    drawn = [(color, kind) for color in COLORS for kind in range(len(KINDS))]
+    embeddings = load_encoder(folder).embed([draw_garment(color, kind) for color, kind in drawn])
+    mean = embeddings.mean(axis=0)
+    rows = {"[PAD]": np.zeros_like(mean), "[UNK]": mean / 100}
+    for color in COLORS:
+        rows[color] = embeddings[[one == color for one, _ in drawn]].mean(axis=0)
+    for number, name in enumerate(KINDS):
+        rows[name] = mean / 100 + 4 * (embeddings[[kind == number for _, kind in drawn]].mean(axis=0) - mean)
+    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(rows)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_padding(length=TEXT_LENGTH, pad_id=0, pad_token="[PAD]")
+    tokenizer.enable_truncation(TEXT_LENGTH)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    node = helper.make_node
+    nodes = [
+        node("Gather", ["words", "tokens"], ["each"], axis=0),
+        node("ReduceSum", ["each", "second"], ["sum"], keepdims=0),
+        node("Split", ["sum", "sizes"], list(BLOCKS), axis=1),
+        *(node("LpNormalization", [block], [f"{block}_unit"], axis=1, p=2) for block in BLOCKS),
+        node("Concat", [f"{block}_unit" for block in BLOCKS], ["embedding"], axis=1),
+    ]
+    constants = {
+        "words": np.stack(list(rows.values())),
+        "second": np.array([1], np.int64),
+        "sizes": np.array(list(BLOCKS.values()), np.int64),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "words",
+        [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["n", TEXT_LENGTH])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", sum(BLOCKS.values())])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, folder / "text.onnx")
+    path = folder / "encoder.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"text": {"length": TEXT_LENGTH, "lower": lower}}))
     return folder

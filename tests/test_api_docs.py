@@ -16,7 +16,7 @@ from focusedfashion import settings
 from focusedfashion.catalog import Catalog
 from focusedfashion.cli import main
 from focusedfashion.demo import make_demo
-from focusedfashion.encoders import load_encoder
+from focusedfashion.encoders import Encoder, load_encoder
 from focusedfashion.sources import read_source
 from serving import start_server
 
@@ -35,6 +35,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return catalog
 
 
+@pytest.fixture(scope="module")
+def worded_shop(shop: Catalog, text_encoder: Encoder) -> Catalog:
+    """The same garments behind an encoder with a text side."""
+    folder = Path(shop.path).parent
+    catalog = Catalog(folder / "worded", text_encoder)
+    catalog.index(read_source(str(folder / "demo" / "garments" / "samples.csv")))
+    return catalog
+
+
 def run(script: str, address: str, folder: Path) -> str:
     # An error's document must not pass for an answer.
     curl = 'curl() { command curl --silent --show-error --fail-with-body "$@"; }\nset -e -o pipefail\n'
@@ -45,10 +54,16 @@ def run(script: str, address: str, folder: Path) -> str:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples of docs/api.md NOT TESTED: curl is missing")
-def test_the_examples_answer(shop: Catalog) -> None:
+def test_the_examples_answer(shop: Catalog, worded_shop: Catalog) -> None:
     folder = Path(shop.path).parent
+    scripts = [text for kind, text in BLOCKS if kind == "sh"]
+    (words,) = [script for script in scripts if '"text"' in script]
+    with start_server(worded_shop) as (address, _):
+        found = json.loads(run(words, address, folder))
+    assert (len(found["matches"]), found["query"]["text"]) == (3, "red dress")
+    assert found["matches"][0]["words"] is None
     with start_server(shop) as (address, _):
-        answers = [run(text, address, folder) for kind, text in BLOCKS if kind == "sh"]
+        answers = [run(script, address, folder) for script in scripts if script != words]
         first = json.loads(answers[0])
     assert len(answers) >= 8
     assert len(first["matches"]) == 3
@@ -94,6 +109,7 @@ def test_the_page_names_every_route_and_limit() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for number in (settings.MAX_K, settings.PRICE_POOL, settings.MAX_PRICE_POOL, settings.REQUESTS_AT_ONCE):
         assert str(number) in text
+    assert f"{settings.MAX_TEXT} characters" in text
     assert f"{settings.REQUESTS_PER_SECOND:.0f} a second" in text
     assert f"{settings.MAX_BODY_BYTES // 2**20} MB" in text
     assert f"{settings.MAX_UPLOAD_SECONDS} seconds" in text

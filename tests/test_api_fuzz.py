@@ -30,8 +30,8 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Encoder) -> schemathesis.BaseSchema:
-    catalog = Catalog(tmp_path_factory.mktemp("fuzz") / "shop", tiny_encoder)
+def document(tmp_path_factory: pytest.TempPathFactory, text_encoder: Encoder) -> schemathesis.BaseSchema:
+    catalog = Catalog(tmp_path_factory.mktemp("fuzz") / "shop", text_encoder)  # words are taken too
     catalog.index(draw_items(8))
     return schemathesis.openapi.from_asgi("/openapi.json", make_app(catalog))
 

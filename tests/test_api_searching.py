@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,11 +19,13 @@ from conftest import draw_garment, draw_items
 from focusedfashion import settings
 from focusedfashion.catalog import Catalog
 from focusedfashion.encoders import Encoder
+from focusedfashion.errors import MissingExtra
 from focusedfashion.images import measure_image, open_image
 from focusedfashion.items import Item
 from focusedfashion.server.app import make_app
 
 ITEMS = 40
+AS_JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +132,84 @@ def test_one_thing_is_looked_for(client: TestClient, query: dict[str, Any]) -> N
     answer = client.post("/v1/search", json=query)
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:focusedfashion:query-error"
+
+
+# Words
+
+
+@pytest.fixture(scope="module")
+def worded(catalog: Catalog, text_encoder: Encoder) -> Iterator[TestClient]:
+    """The same catalog behind an encoder that has a text side."""
+    app = make_app(Catalog(catalog.path, text_encoder))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_words_are_looked_for(worded: TestClient) -> None:
+    assert worded.get("/v1/catalog").json()["text"] is True
+    filters = [{"column": "price", "op": "<", "value": 30}]
+    question = {"text": "blue dress", "k": 3, "focus": {"pattern": 0}, "filters": filters, "facets": ["season"]}
+    document = ask(worded, **question)
+    assert document["query"] == {
+        "image_id": None,
+        "item_id": None,
+        "text": "blue dress",
+        "width": None,
+        "height": None,
+        "attributes": {},
+        "colors": [],
+    }
+    first = document["matches"][0]
+    assert first["item"]["attributes"]["color"][0]["label"] == "blue"
+    assert int(first["item"]["item_id"][-3:]) // 4 % 3 == 1  # of draw_items' kinds, a dress
+    assert all(match["item"]["price"] < 30 for match in document["matches"])
+    assert {match["words"] for match in document["matches"]} == {None}  # they are of cosines between pictures
+    assert first["why"] == {"shared": [], "different": [], "colors": None}
+    assert (first["score"], first["variants"]) == (pytest.approx(0.9, abs=0.1), 2)
+    assert document["facets"]["season"]["values"]
+    more = ask(worded, **question, cursor=document["cursor"])
+    assert [match["rank"] for match in more["matches"]] == [4, 5, 6]
+    assert not set(list_ids(more)) & set(list_ids(document))
+    other = worded.post("/v1/search", json=question | {"text": "blue shirt", "cursor": document["cursor"]})
+    assert (other.status_code, "another search" in other.json()["detail"]) == (400, True)
+    form = worded.post("/v1/search", files={"query": (None, json.dumps(question))})
+    assert form.json()["matches"] == document["matches"]
+    field = worded.post("/v1/search", files={"text": (None, "5"), "k": (None, "2")})  # a number, and still a text
+    assert (field.status_code, field.json()["query"]["text"]) == (200, "5")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "told"),
+    [
+        ({"text": ""}, 400, "an empty text"),
+        ({"text": " \n"}, 400, "an empty text"),
+        ({"text": "x" * (settings.MAX_TEXT + 1)}, 400, "the text has 1,001 characters: say it in 1,000 at most"),
+        ({"text": "red", "item_id": "item-000"}, 400, "not by item_id and text"),
+        ({"text": "red", "box": [0, 0, 0.5, 0.5]}, 400, "a box is a part of a picture"),
+        ({"text": "red", "focus": {"sleeves": 1}}, 400, "no block 'sleeves'"),
+        ({"text": 5}, 422, "text: "),
+        ({"text": ["red"]}, 422, "text: "),
+    ],
+)
+def test_words_that_cannot_be_looked_for(worded: TestClient, query: dict[str, Any], status: int, told: str) -> None:
+    answer = worded.post("/v1/search", json=query)
+    assert (answer.status_code, told in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_text_of_every_kind_is_answered(worded: TestClient) -> None:
+    for text in ("\ud800 red", "\x00", "赤", "red' OR 1=1 --", "<b>red</b>", "x" * settings.MAX_TEXT):
+        answer = worded.post("/v1/search", content=json.dumps({"text": text}), headers=AS_JSON)
+        assert (answer.status_code, answer.json()["query"]["text"]) == (200, text)
+
+
+def test_words_where_there_is_no_text_side(client: TestClient, worded: TestClient, monkeypatch: Any) -> None:
+    answer = client.post("/v1/search", json={"text": "a dress"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "this catalog's encoder has no text side: search by a picture or an item"
+    missing = MissingExtra("searching by words", "hub")
+    monkeypatch.setattr("focusedfashion.encoders.text.TextSide.embed", Mock(side_effect=missing))
+    answer = worded.post("/v1/search", json={"text": "a dress"})
+    assert (answer.status_code, "needs the extra 'hub'" in answer.json()["detail"]) == (415, True)
 
 
 # Held pictures

@@ -11,6 +11,7 @@ import pytest
 
 import focusedfashion as ff
 from conftest import draw_garment, draw_items
+from focusedfashion import settings
 from focusedfashion.encoders import encoder as encoder_module
 from focusedfashion.images import open_image
 
@@ -37,6 +38,7 @@ def test_making_the_object_touches_nothing(tmp_path: Path) -> None:
 def test_every_read_of_a_missing_catalog(catalog: ff.Catalog) -> None:
     reads = (
         lambda: catalog.search(draw_garment()),
+        lambda: catalog.search_text("red"),
         lambda: catalog.similar("a"),
         lambda: catalog.item("a"),
         lambda: catalog.thumbnail("a"),
@@ -79,6 +81,43 @@ def test_focus_and_filter(shop: ff.Catalog) -> None:
     cheap = shop.search(picture, where="price < 4", k=24)
     assert sorted(match.item.product_id for match in cheap) == ["item-product-0", "item-product-1"]
     assert list(shop.search(picture, where="  ")) == list(shop.search(picture))
+
+
+def test_search_by_words(shop: ff.Catalog, tiny_encoder: ff.Encoder, text_encoder: ff.Encoder) -> None:
+    worded = ff.Catalog(shop.path, encoder=text_encoder)  # the same pictures' embeddings: the catalog needs no other
+    for color in ("red", "green", "blue"):
+        matches = worded.search_text(f"{color} trousers", k=2, focus={"pattern": 0})
+        assert [match.item.attributes["color"][0].label for match in matches] == [color, color]
+        first = int(matches[0].item.item_id.removeprefix("item-"))
+        assert first // 4 % 3 == 2  # of draw_items' kinds, trousers
+        cosines = worded.search(draw_garment(color), k=1)[0].blocks
+        assert set(matches[0].blocks) == set(cosines) and matches[0].blocks["pattern"] < 1
+    cheap = worded.search_text("red", where="price < 4", k=24)
+    assert sorted(match.item.product_id for match in cheap) == ["item-product-0", "item-product-1"]
+    rest = worded.search_text("red", k=3, start=2, sort="score", collapse=False, thumbnails=True)
+    assert [match.rank for match in rest] == [3, 4, 5] and rest.more
+    assert list(worded.search_text("red", k=5, collapse=False))[2:] == [
+        replace(match, item=replace(match.item, picture=None)) for match in rest
+    ]
+    whys = worded.explain("red", rest)
+    assert [(why.shared, why.different, why.colors) for why in whys] == [((), (), None)] * 3
+
+
+def test_texts_that_find_nothing(shop: ff.Catalog, text_encoder: ff.Encoder) -> None:
+    with pytest.raises(ff.EncoderError, match=r"the encoder '.*tiny' has no text side: search by a picture"):
+        shop.search_text("red")
+    worded = ff.Catalog(shop.path, encoder=text_encoder)
+    assert len(worded.search_text("r" * settings.MAX_TEXT)) == settings.DEFAULT_K
+    for text, told in (
+        ("", "an empty text"),
+        (" ", "an empty text"),
+        ("r" * (settings.MAX_TEXT + 1), "has 1,001 characters: say it in 1,000 at most"),
+        (None, "made of words, not None"),
+    ):
+        with pytest.raises(ff.QueryError, match=told):
+            worded.search_text(text)  # type: ignore[arg-type]
+    with pytest.raises(ff.QueryError, match="k must be"):
+        worded.search_text("red", k=0)
 
 
 def test_more_than_there_are(shop: ff.Catalog) -> None:

@@ -144,6 +144,43 @@ def test_search_like_an_item(run: Run, shop: Path) -> None:
     assert run("search", shop, "--like", "nope").err == f"focusedfashion: error: no item 'nope' in {shop.name}\n"
 
 
+@pytest.fixture(scope="module")
+def worded_shop(tmp_path_factory: pytest.TempPathFactory, photos: Path, text_folder: Path) -> Path:
+    """The same photos, with an encoder that has a text side."""
+    shop = tmp_path_factory.mktemp("cli") / "worded"
+    assert cli.main(["index", str(shop), str(photos), "--encoder", str(text_folder), "--json"]) == 0
+    return shop
+
+
+def test_search_by_words(run: Run, worded_shop: Path) -> None:
+    done = run("search", worded_shop, "--text", "green dress", "-k", 2, "--json")
+    assert done.code == 0
+    first, second = done.json["matches"]
+    assert (first["rank"], first["item"]["columns"], second["rank"]) == (1, {"folder": "dresses"}, 2)
+    assert first["item"]["attributes"]["color"][0]["label"] == "green"
+    assert set(first["blocks"]) == {"shape", "color", "pattern"} and 0 < first["score"] <= 1
+    lines = run("search", worded_shop, "--text", "red", "--where", "folder = 'shirts'", "--focus", "color=2").out
+    assert lines.splitlines()[0].split() == ["score", "shape", "color", "pattern", "item", "labels"]
+    assert lines.splitlines()[1].split()[-2:] == ["shirts/00.jpg", "red"]
+    nothing = run("search", worded_shop, "--text", "red", "--where", "price > 5")
+    assert (nothing.code, nothing.out) == (0, "no match under this filter\n")
+
+
+def test_words_that_cannot_be_searched(run: Run, shop: Path, worded_shop: Path, photos: Path) -> None:
+    for where, text, told in (
+        (shop, "red", "has no text side: search by a picture, or index with one that has"),
+        (worded_shop, "", "an empty text finds nothing"),
+        (worded_shop, "red " * 300, "the text has 1,200 characters"),
+    ):
+        done = run("search", where, "--text", text, "--json")
+        assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+        assert done.err.startswith("focusedfashion: error: ") and told in done.err
+    for argv in (["--text", "red", "--like", "shirts/00.jpg"], [photos / "shirts" / "00.jpg", "--text", "red"], []):
+        done = run("search", worded_shop, *argv)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.endswith("error: search needs one of IMAGE, --like ITEM_ID and --text WORDS\n")
+
+
 def test_search_that_finds_nothing(run: Run, shop: Path, photos: Path) -> None:
     done = run("search", shop, photos / "shirts" / "00.jpg", "--where", "price > 5")
     assert (done.code, done.out) == (0, "no match under this filter\n")

@@ -314,6 +314,16 @@ def test_the_photo_is_sent_small_and_once(open_page: Open) -> None:
     assert sent[1] == broken
 
 
+def test_there_is_no_box_for_words_without_a_text_side(open_page: Open, served_catalog: Shop) -> None:
+    page = open_page(allow="400 (Bad Request)")
+    assert page.get_by_role("searchbox").count() == 0
+    choose(page, served_catalog[1][14])
+    assert page.get_by_role("searchbox").count() == 0
+    other = open_page("/#text=red")  # a link of another catalog
+    other.get_by_role("alert").filter(has_text="encoder has no text side: search by a picture").wait_for()
+    assert other.get_by_role("button", name="Choose a photo").is_visible()
+
+
 @SIZES
 def test_the_overview_says_what_is_in_the_catalog(open_page: Open, tmp_path: Path, size: dict[str, int]) -> None:
     page = open_page("/overview", size=size)

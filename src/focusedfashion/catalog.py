@@ -23,7 +23,7 @@ from focusedfashion.images import RGB, Picture, decode_image, measure_image, ope
 from focusedfashion.indexing import IndexReport, index_items
 from focusedfashion.items import Failure, Item, Matches
 from focusedfashion.rows import read_embeddings, read_items
-from focusedfashion.search import SORTS, check_box, check_k, check_place, find_matches, weigh_blocks
+from focusedfashion.search import SORTS, check_box, check_k, check_place, check_text, find_matches, weigh_blocks
 from focusedfashion.store import Identity, Store
 
 
@@ -51,7 +51,8 @@ class Vectors:
 
 
 class Catalog:
-    """Items that can be searched by picture, in a folder. Safe to use from several threads.
+    """Items that can be searched by picture, in a folder, and by words too where the encoder has a text side. Safe to
+    use from several threads.
 
     Making the object touches no disk: a catalog comes to be when something is indexed into it. `encoder` is a name or
     folder as for `load_encoder`, or an Encoder; left out, it is the one that the catalog was indexed with, and the
@@ -135,6 +136,28 @@ class Catalog:
         find = self._prepare(encoder, k, where, focus, start, sort, collapse, thumbnails)
         return find(image.embedding if isinstance(image, Look) else encoder.embed([image])[0], None)
 
+    def search_text(
+        self,
+        text: str,
+        k: int = settings.DEFAULT_K,
+        where: Where | None = None,
+        focus: Mapping[str, float] | None = None,
+        *,
+        start: int = 0,
+        sort: str = "score",
+        collapse: bool = True,
+        thumbnails: bool = False,
+    ) -> Matches:
+        """As `search`, by words: "navy checked shirt".
+
+        A score is the cosine between the text and a picture. It orders the matches of one text; it is much lower than
+        between two pictures that are alike, and not to be compared with theirs. Raises EncoderError where the encoder
+        has no text side, and MissingExtra.
+        """
+        encoder = self._match_encoder(self._store.read_identity())
+        find = self._prepare(encoder, k, where, focus, start, sort, collapse, thumbnails)
+        return find(encoder.embed_texts([check_text(text)])[0], None)
+
     def similar(
         self,
         item_id: str,
@@ -169,9 +192,11 @@ class Catalog:
         color = find_garment_colors([Image.fromarray(fitted)])[0]
         return Look(encoding.embeddings[0], encoder.list_labels(encoding)[0], color, width, height)
 
-    def explain(self, query: Look | Item, matches: Matches) -> list[Why]:
+    def explain(self, query: Look | Item | str, matches: Matches) -> list[Why]:
         """Why each match is one: shared and differing labels, and the two garments' colors, where the search was told
-        to bring `thumbnails`."""
+        to bring `thumbnails`. A text has neither labels nor a color: of its matches only the scores say why."""
+        if isinstance(query, str):
+            return explain_matches({}, None, matches)
         if isinstance(query, Look):
             return explain_matches(query.attributes, query.color, matches)
         return explain_matches(query.attributes, read_colors([self.thumbnail(query.item_id)])[0], matches)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _DEMO_HELP = "where its files go, and are found again (default: %(default)s)"
 _SOURCE_HELP = "a folder, a table or KIND:LOCATION (see the guide)"
+_TEXT_HELP = 'look for words instead, as "navy checked shirt", where the encoder has a text side'
 _PRIVATE_HELP = "let URLs lead to this machine and into private networks"
 _LABEL_HELP = "a column that holds labels (default: columns whose values repeat)"
 _DATA_HELP = "the directory that the recipe's files lie in, or the source to train on where it names none"
@@ -63,8 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one verb; the exit code."""
     parser = make_parser()
     args = parser.parse_args(argv)
-    if args.run is run_search and (args.image is None) == (args.like is None):
-        parser.error("search needs either IMAGE or --like ITEM_ID")
+    if args.run is run_search and [args.image, args.like, args.text].count(None) != 2:
+        parser.error("search needs one of IMAGE, --like ITEM_ID and --text WORDS")
     if args.run is run_features and bool(args.layer) != bool(args.output):
         parser.error("features takes --layer and -o together")
     if args.run is run_demo and args.photos and args.source:
@@ -181,10 +182,11 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--sync", action="store_true", help="remove the items that the sources do not name any more")
     verb.add_argument("--allow-private", action="store_true", help=_PRIVATE_HELP)
 
-    verb = add_verb("search", run_search, "find the items that look most like a picture")
+    verb = add_verb("search", run_search, "find the items that look most like a picture, or fit words best")
     verb.add_argument("catalog", metavar="CATALOG")
     verb.add_argument("image", metavar="IMAGE", nargs="?", help="the picture to look for")
     verb.add_argument("--like", metavar="ITEM_ID", help="look for an item of the catalog instead")
+    verb.add_argument("--text", metavar="WORDS", help=_TEXT_HELP)
     verb.add_argument("-k", type=_parse_k, default=settings.DEFAULT_K, help="how many products (default: %(default)s)")
     verb.add_argument("--where", metavar="SQL", help='only items for which this holds, as "price < 50"')
     verb.add_argument("--focus", metavar="F", type=_parse_focus, help="weights of blocks, as color=2,shape=1,pattern=0")
@@ -353,6 +355,8 @@ def run_search(args: argparse.Namespace) -> int:
     catalog = ff.Catalog(args.catalog)
     if args.like is not None:
         matches = catalog.similar(args.like, args.k, args.where, args.focus)
+    elif args.text is not None:
+        matches = catalog.search_text(args.text, args.k, args.where, args.focus)
     else:
         matches = catalog.search(args.image, args.k, args.where, args.focus)
     if args.json:

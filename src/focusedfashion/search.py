@@ -37,6 +37,15 @@ def check_box(box: Sequence[float]) -> tuple[float, float, float, float]:
     raise QueryError(f"the box is [left, top, right, bottom], fractions from 0 to 1 of the picture, not {box!r}")
 
 
+def check_text(text: str) -> str:
+    """The same text; raises QueryError where it is none, or longer than settings.MAX_TEXT."""
+    if not isinstance(text, str):
+        raise QueryError(f"a text is made of words, not {text!r}")
+    if len(text) > settings.MAX_TEXT:
+        raise QueryError(f"the text has {len(text):,} characters: say it in {settings.MAX_TEXT:,} at most")
+    return text
+
+
 def weigh_blocks(defaults: Mapping[str, float], focus: Mapping[str, float] | None) -> dict[str, float]:
     """Block -> weight: the encoder's defaults, with those that the focus names replaced. Raises QueryError.
 

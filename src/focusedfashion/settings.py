@@ -105,6 +105,7 @@ CONTACT = {"connect_timeout": "3s", "timeout": "5s", "client_max_retries": "0"}
 # Search
 DEFAULT_K = 5
 MAX_K = 1_000
+MAX_TEXT = 1_000  # characters of a text; encoders read the first sixty words or so
 PARTITION_ROWS = 4_096  # of the index's partitions, about; Lance's own number
 PROBES = 40  # partitions that a search by all blocks looks into, at least: all of them up to 160,000 rows
 CANDIDATES = 6  # for each wanted row; the index chooses them, and they are compared exactly

@@ -2,14 +2,14 @@
 
 The graph takes `pictures`, uint8 (n, height, width, 3), and holds the normalization itself, so nothing outside it can
 normalize differently. It gives `embedding`, float32 (n, dim), each block of L2 norm 1, and one output per attribute
-group, float32 (n, labels), probabilities.
+group, float32 (n, labels), probabilities. Where `encoder.json` has `text`, `text.onnx` and `tokenizer.json` give texts
+an embedding in the same space (see `text.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from focusedfashion import settings
-from focusedfashion.errors import EncoderError
+from focusedfashion.encoders.graph import Graph
+from focusedfashion.encoders.text import TextSide
+from focusedfashion.errors import EncoderError, QueryError
 from focusedfashion.images import RGB, Decoded, Picture, open_image, resize_image
 from focusedfashion.items import Label
 
@@ -62,7 +64,10 @@ class Encoding:
 
 
 class Encoder:
-    """Pictures -> embeddings and attributes. Made by `load_encoder`; safe to use from several threads."""
+    """Pictures -> embeddings and attributes; texts -> embeddings, where `has_text`.
+
+    Made by `load_encoder`; safe to use from several threads.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         spec = _read_spec(folder)
@@ -84,6 +89,7 @@ class Encoder:
             self.width, self.height = int(spec["input"]["width"]), int(spec["input"]["height"])
             self.resize = str(spec["input"]["resize"])
             self.resize_to = int(spec["input"].get("resize_to", 0))  # px, of the rule "crop"
+            self._text = TextSide(folder, spec["text"], self.dim) if spec.get("text") else None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EncoderError(f"{folder / 'encoder.json'} lacks or garbles {error}; train or copy it again") from None
         for group, entry in self.attributes.items():
@@ -99,13 +105,18 @@ class Encoder:
             )
         if self.resize == "crop" and self.resize_to < max(self.width, self.height):
             raise EncoderError(f"{folder / 'encoder.json'}: resize_to is smaller than the part to be cut out")
-        self._model = folder / "model.onnx"
-        self.fingerprint = _fingerprint(self._model, spec)
-        self._session: Any = None
-        self._lock = threading.Lock()
+        model = folder / "model.onnx"
+        self.fingerprint = _fingerprint(model, spec)
+        widths = {"embedding": self.dim} | {group: len(entry.labels) for group, entry in self.attributes.items()}
+        self._graph = Graph(model, "pictures", (self.height, self.width, 3), widths)
 
     def __repr__(self) -> str:
         return f"Encoder({self.name!r}, dim={self.dim}, fingerprint={self.fingerprint!r})"
+
+    @property
+    def has_text(self) -> bool:
+        """Whether `embed_texts` gives embeddings in the space of the pictures."""
+        return self._text is not None
 
     def encode(self, pictures: Sequence[Picture]) -> Encoding:
         """Anything that `images.open_image` opens -> Encoding. Raises PictureError for the first that does not open."""
@@ -114,6 +125,24 @@ class Encoder:
     def embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """Pictures -> float32 (n, dim); each block of L2 norm 1. Raises PictureError."""
         return self.encode(pictures).embeddings
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts -> float32 (n, dim), in the space of the pictures; each block of L2 norm 1.
+
+        The cosine of a text and a picture orders pictures; it is lower than between two pictures that are alike. What
+        is longer than the encoder reads is cut. Raises QueryError for an empty text, EncoderError where there is no
+        text side, MissingExtra.
+        """
+        # A lone text is a sequence too, of letters.
+        wanted = [texts] if isinstance(texts, str) else texts
+        if self._text is None:
+            raise EncoderError(
+                f"the encoder {self.name!r} has no text side: search by a picture, or index with one that has, such as "
+                "hf:Marqo/marqo-fashionSigLIP"
+            )
+        if not all(text.strip() for text in wanted):
+            raise QueryError("an empty text finds nothing: name what is looked for")
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *self._text.embed(wanted)])
 
     def tag(self, pictures: Sequence[Picture]) -> list[dict[str, tuple[Label, ...]]]:
         """Pictures -> for each, group -> labels that passed their thresholds, best first. Raises PictureError."""
@@ -139,8 +168,7 @@ class Encoder:
 
     def _run(self, batches: Iterable[NDArray[np.uint8]]) -> Encoding:
         """Fitted pictures, a few at a time, each uint8 (n, height, width, 3) -> Encoding of all."""
-        names = ["embedding", *self.attributes]
-        parts = [self._get_session().run(names, {"pictures": batch}) for batch in batches]
+        parts = [self._graph.run(batch) for batch in batches]
         if not parts:  # nothing to compute is no reason to load the network
             empty = {group: np.zeros((0, len(e.labels)), np.float32) for group, e in self.attributes.items()}
             return Encoding(np.zeros((0, self.dim), np.float32), empty)
@@ -158,31 +186,6 @@ class Encoder:
         labels = [Label(group.labels[place], float(score)) for place, score in zip(places, passing, strict=True)]
         ends = np.cumsum(counts)
         return [tuple(labels[end - count : end]) for count, end in zip(counts, ends, strict=True)]
-
-    def _get_session(self) -> Any:
-        with self._lock:
-            if self._session is None:
-                import onnxruntime
-
-                options = onnxruntime.SessionOptions()
-                # One thread per run: several runs side by side beat one run on several threads (DESIGN.md).
-                options.intra_op_num_threads = options.inter_op_num_threads = 1
-                options.log_severity_level = 3
-                try:
-                    self._session = onnxruntime.InferenceSession(self._model, options, ["CPUExecutionProvider"])
-                except Exception as error:  # its exception classes are private
-                    raise EncoderError(f"{self._model} cannot be run ({error})") from None
-                self._check_graph(self._session)
-            return self._session
-
-    def _check_graph(self, session: Any) -> None:
-        """The graph must be the one that encoder.json speaks of."""
-        wanted = {"embedding": self.dim} | {group: len(entry.labels) for group, entry in self.attributes.items()}
-        found = {output.name: output.shape[-1] for output in session.get_outputs()}
-        inputs = {entry.name: entry.shape[1:] for entry in session.get_inputs()}
-        if inputs != {"pictures": [self.height, self.width, 3]} or any(found.get(n) != w for n, w in wanted.items()):
-            self._session = None
-            raise EncoderError(f"{self._model} is not the graph of its encoder.json: copy or train both again")
 
 
 def load_encoder(name: str | Path = "builtin") -> Encoder:

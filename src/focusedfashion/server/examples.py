@@ -31,6 +31,7 @@ MATCHES: dict[str, Any] = {
     "query": {
         "image_id": IMAGE["image_id"],
         "item_id": None,
+        "text": None,
         "width": 960,
         "height": 1280,
         "attributes": TAGS["attributes"],

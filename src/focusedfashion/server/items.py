@@ -90,7 +90,7 @@ def _describe_catalog(context: Context) -> dict[str, Any]:
     encoder = catalog.encoder
     return dataclasses.asdict(catalog.info()) | {
         "blocks": encoder.weights,
-        "text": False,
+        "text": encoder.has_text,
         "labels": {group: list(entry.labels) for group, entry in encoder.attributes.items()},
         "columns": [{"name": name, "type": kind} for name, kind in catalog.columns().items()],
     }

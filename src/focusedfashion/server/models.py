@@ -46,7 +46,14 @@ class SearchQuery(BaseModel):
 
     image_id: str | None = Field(None, description="A picture that POST /v1/images has taken, in place of a picture.")
     item_id: str | None = Field(None, description="An item of the catalog, in place of a picture.")
-    text: str | None = Field(None, description="Words, in place of a picture; 400 where the encoder has no text side.")
+    text: str | None = Field(
+        None,
+        description="Words, in place of a picture; 400 where the encoder has no text side.",
+        json_schema_extra={
+            "anyOf": [{"type": "string", "minLength": 1, "maxLength": settings.MAX_TEXT}, {"type": "null"}],
+            "examples": ["navy checked shirt"],
+        },
+    )
     k: int = Field(
         settings.DEFAULT_K,
         description="How many products to give at most.",
@@ -79,7 +86,7 @@ class SearchQuery(BaseModel):
 
 
 class SearchBody(SearchQuery):
-    """A search as JSON: one of image_base64, image_id, item_id."""
+    """A search as JSON: one of image_base64, image_id, item_id, text."""
 
     image_base64: str | None = Field(None, description="The picture's file in base64; a data: URL too.")
 
@@ -170,7 +177,9 @@ class WhyAnswer(BaseModel):
 class MatchAnswer(BaseModel):
     rank: int
     score: float
-    words: Literal["very close", "close", "similar", "less similar"]
+    words: Literal["very close", "close", "similar", "less similar"] | None = Field(
+        description="The score in words; null for a text, whose scores are lower than a picture's."
+    )
     blocks: dict[str, float]
     item: ItemAnswer
     thumbnail: str
@@ -195,10 +204,11 @@ class FacetAnswer(BaseModel):
 class QueryAnswer(BaseModel):
     image_id: str | None
     item_id: str | None
-    width: int | None = Field(description="Of the whole upright picture, in pixels; null for an item.")
+    text: str | None
+    width: int | None = Field(description="Of the whole upright picture, in pixels; null for an item and a text.")
     height: int | None
-    attributes: dict[str, list[LabelAnswer]]
-    colors: list[str] = Field(description="The garment's color, #rrggbb.")
+    attributes: dict[str, list[LabelAnswer]] = Field(description="Empty for a text.")
+    colors: list[str] = Field(description="The garment's color, #rrggbb; none for an item and a text.")
 
 
 class SearchAnswer(BaseModel):

@@ -26,7 +26,7 @@ _STATUS: tuple[tuple[type[FashionError], int], ...] = (  # the first that fits; 
     (CatalogMissing, 404),
     (QueryError, 400),
     (PictureError, 400),
-    (MissingExtra, 415),  # a kind of picture whose reader is not installed here
+    (MissingExtra, 415),  # a kind of picture, or words, whose reader is not installed here
 )
 
 

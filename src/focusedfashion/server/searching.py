@@ -1,4 +1,4 @@
-"""The routes that look: a search by picture or item, pictures held for more searches, tags, more like an item."""
+"""The routes that look: a search by picture, item or text, held pictures, tags, more like an item."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_search_routes(context: Context) -> APIRouter:
 
     @api.post(
         "/search",
-        summary="The closest products to a picture",
+        summary="The closest products to a picture, an item or a text",
         openapi_extra={
             "requestBody": _describe_body(
                 {
@@ -131,25 +131,24 @@ def split_names(text: str) -> list[str]:
 
 def _search(context: Context, query: SearchQuery, image: bytes | None, request_id: str) -> dict[str, Any]:
     catalog = context.catalog
-    if query.text is not None:
-        raise QueryError("this catalog's encoder has no text side: search by a picture or an item")
-    given = [
-        name
-        for name, value in (("a picture", image), ("image_id", query.image_id), ("item_id", query.item_id))
-        if value is not None
-    ]
+    ways = {"a picture": image, "image_id": query.image_id, "item_id": query.item_id, "text": query.text}
+    given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         named = " and ".join(given) or "nothing"
-        raise QueryError(f"search by one of image, image_base64, image_id and item_id, not by {named}")
-    if query.item_id is not None and query.box is not None:
-        raise QueryError("a box is a part of a picture that is sent, not of an item's")
+        raise QueryError(f"search by one of image, image_base64, image_id, item_id and text, not by {named}")
+    if query.box is not None and given[0] in ("item_id", "text"):
+        raise QueryError("a box is a part of a picture that is sent, not of an item's or of a text")
+    if query.text is not None and not catalog.encoder.has_text:
+        raise QueryError("this catalog's encoder has no text side: search by a picture or an item")
     digest = _digest(query, image)
     start = _read_cursor(query.cursor, digest)
-    found: Look | Item
+    found: Look | Item | str
     options: dict[str, Any] = {"start": start, "sort": query.sort, "collapse": query.collapse, "thumbnails": True}
     if query.item_id is not None:
         found = catalog.item(query.item_id)
         matches = catalog.similar(query.item_id, query.k, query.filters, query.focus, **options)
+    elif query.text is not None:
+        found, matches = query.text, catalog.search_text(query.text, query.k, query.filters, query.focus, **options)
     else:
         look = (
             catalog.look(image, query.box) if image is not None else context.held.look(query.image_id or "", query.box)
@@ -169,17 +168,22 @@ def _has_more(matches: Matches, start: int, k: int) -> bool:
     return matches.more and start + len(matches) + k <= settings.MAX_K
 
 
-def _show_matches(context: Context, query: Look | Item, matches: Matches) -> list[dict[str, Any]]:
+def _show_matches(context: Context, query: Look | Item | str, matches: Matches) -> list[dict[str, Any]]:
     whys, counts = context.catalog.explain(query, matches), context.catalog.variants(matches)
     return [
-        show_match(match) | {"words": word_score(match.score), "variants": count, "why": why.to_dict()}
+        # The words are of cosines between pictures.
+        show_match(match)
+        | {"words": None if isinstance(query, str) else word_score(match.score)}
+        | {"variants": count, "why": why.to_dict()}
         for match, count, why in zip(matches, counts, whys, strict=True)
     ]
 
 
-def _show_query(found: Look | Item, query: SearchQuery) -> dict[str, Any]:
-    shown: dict[str, Any] = {"image_id": query.image_id, "item_id": query.item_id, "width": None, "height": None}
-    shown |= {"attributes": labels_to_dict(found.attributes), "colors": []}
+def _show_query(found: Look | Item | str, query: SearchQuery) -> dict[str, Any]:
+    shown: dict[str, Any] = {"image_id": query.image_id, "item_id": query.item_id, "text": query.text}
+    shown |= {"width": None, "height": None, "attributes": {}, "colors": []}
+    if not isinstance(found, str):
+        shown["attributes"] = labels_to_dict(found.attributes)
     if isinstance(found, Look):
         shown |= {"width": found.width, "height": found.height, "colors": [write_hex(found.color)]}
     return shown

@@ -43,7 +43,7 @@ export function sendPhoto(blob, signal) {
   return ask("/v1/images", { method: "POST", body: form, signal });
 }
 
-// `subject` is {image_id} or {item_id}.
+// `subject` is {image_id}, {item_id} or {text}.
 export const search = (subject, query, signal) => sendJson("/v1/search", { ...subject, ...query }, signal);
 
 export function getFacets(columns, filters, signal) {

@@ -64,18 +64,28 @@ function linkTo(item, name) {
 }
 
 function drawScore(match, actions) {
-  const button = makeButton("score", "", () => actions.why(match), {
-    ariaLabel: `${wordOf(match)} ${formatScore(match.score)}. ${words.whyThis(nameOf(match.item))}`,
-  });
-  button.append(
-    make("em", {}, wordOf(match)),
-    make("span", {}, formatScore(match.score)),
+  return make(
+    "button",
+    {
+      type: "button",
+      className: "score",
+      ariaLabel: `${sayScore(match)}. ${words.whyThis(nameOf(match.item))}`,
+      onclick: () => actions.why(match),
+    },
+    ...drawCloseness(match),
     make("span", { className: "asks" }, words.why),
   );
-  return button;
 }
 
-export const wordOf = (match) => words.closeness[match.words] ?? capitalize(match.words ?? "");
+// The server has no words for the scores of a text: between words and pictures even good ones are low.
+const wordOf = (match) => words.closeness[match.words] ?? capitalize(match.words ?? "");
+
+export const sayScore = (match) => `${wordOf(match)} ${formatScore(match.score)}`.trim();
+
+const drawCloseness = (match) => [
+  match.words ? make("em", {}, wordOf(match)) : null,
+  make("span", {}, formatScore(match.score)),
+];
 
 function drawWish(item, actions) {
   const button = makeToggle("wish", "heart", words.wish(nameOf(item)), hasWish(item.item_id), (on) => {
@@ -151,9 +161,9 @@ export function openWhy(match, query, actions) {
       ? ""
       : part(
           words.score,
-          make("p", { className: "score" }, make("em", {}, wordOf(match)), make("span", {}, formatScore(match.score))),
+          make("p", { className: "score" }, ...drawCloseness(match)),
           drawBlocks(match.blocks),
-          make("p", { className: "note" }, words.scoreNote),
+          make("p", { className: "note" }, match.words ? words.scoreNote : words.scoreNoteText),
         ),
     colors ? part(words.colorsTitle, drawColors(colors)) : "",
     shared.length

@@ -1,10 +1,10 @@
-// The page: a picture in, the closest products out. It talks to this server only, and writes text only as text.
+// The page: a picture or words in, the closest products out. It talks to this server only, and writes text only as text.
 //
 // One state (state.js) says what is searched; `change` brings it further, the address follows it, and every answer of
 // this visit is kept under its address, so that Back shows it at once.
 
 import { getCatalog, getItem, Problem, search, sendPhoto } from "./api.js";
-import { drawBlank, drawCard, openWhy, wordOf } from "./cards.js";
+import { drawBlank, drawCard, openWhy, sayScore } from "./cards.js";
 import { Crop } from "./crop.js";
 import { byId, make, nameOf, thumbnailOf } from "./dom.js";
 import { forgetLikes, keepPhoto, readLikes, readPhoto, readWishes } from "./memory.js";
@@ -13,7 +13,7 @@ import { Refine } from "./refine.js";
 import { countFilters, listFilters, makeState, readState, toQuery, writeState } from "./state.js";
 import { orderByTaste } from "./taste.js";
 import { takePhotos, takeShared } from "./ways.js";
-import { capitalize, fillWords, formatScore, words } from "./words.js";
+import { capitalize, fillWords, words } from "./words.js";
 
 const K = 20; // products at first, and with each "show more"
 const WAIT = 120; // ms of quiet after which a slider's or a crop's change is searched
@@ -23,7 +23,7 @@ const SEEN = ["category", "color", "pattern"]; // what the encoder says of the p
 let state = makeState();
 let photo = null; // a file that is on its way and has no name of the server's yet: {file, url}
 let shown = null; // {matches, cursor, query}
-let catalog = { blocks: {}, columns: [], labels: {} };
+let catalog = { blocks: {} };
 let refine = null;
 let request = new AbortController();
 let timer = 0;
@@ -32,12 +32,11 @@ const pictures = new Map(); // image_id -> the photo's URL in this browser
 const titles = new Map(); // item_id -> title, for the caption
 
 const actions = {
-  similar: (item) =>
-    open(makeState({ item: item.item_id, picks: state.picks, ranges: state.ranges, sort: state.sort })),
+  similar: (item) => open({ item: item.item_id }),
   why: (match) =>
     openWhy(
       match,
-      { picture: copyPicture(), subject: subjectOf(), filters: listFilters(state, refine.kinds) },
+      { picture: state.text ? make("p", { dir: "auto" }, words.quoted(state.text)) : copyPicture(), subject: subjectOf(), filters: listFilters(state, refine.kinds) },
       actions,
     ),
   taste: () => arrange(),
@@ -52,6 +51,7 @@ const actions = {
 async function searchPhoto(file) {
   const mine = (photo = { file, url: "" });
   state = makeState();
+  byId("text").value = "";
   history.pushState(null, "", location.pathname);
   const signal = leaveRequest();
   showWork(true);
@@ -85,10 +85,10 @@ function leaveRequest() {
   return request.signal;
 }
 
-// A new subject: an entry of its own in the history, from the top.
-function open(next) {
+// A new item or text: an entry of its own in the history, from the top; filters and the order stay.
+function open(subject) {
   photo = null;
-  state = next;
+  state = makeState({ ...subject, picks: state.picks, ranges: state.ranges, sort: state.sort });
   history.pushState(null, "", location.pathname + writeState(state));
   start();
 }
@@ -111,8 +111,9 @@ function start() {
   if (byId("why").open) byId("why").close();
   byId("look").classList.remove("adjusting");
   byId("adjust").setAttribute("aria-expanded", "false");
+  byId("text").value = state.text;
   if (state.wishes) return showWishes();
-  if (!state.item && !state.image) return showStart();
+  if (!state.item && !state.text && !state.image) return showStart();
   const kept = answers.get(writeState(state));
   refine.show(state);
   if (kept) {
@@ -125,7 +126,8 @@ function start() {
   return run();
 }
 
-const subjectOf = () => (state.item ? { item_id: state.item } : { image_id: state.image });
+const subjectOf = () =>
+  state.item ? { item_id: state.item } : state.text ? { text: state.text } : { image_id: state.image };
 
 async function ask(query, signal) {
   try {
@@ -229,16 +231,18 @@ function showQuery() {
   const picture = byId("query-picture");
   const url = pictureOf();
   const title = state.item && titles.get(state.item);
-  const caption = state.item ? (title ? words.moreLike(title) : "") : words.yourPhoto;
+  const what = state.text ? words.quoted(state.text) : words.yourPhoto;
+  const caption = state.item ? (title ? words.moreLike(title) : "") : what;
   picture.alt = caption;
+  picture.closest(".looker").hidden = Boolean(state.text);
   if (!url) {
     picture.hidden = true;
     picture.removeAttribute("src");
   } else if (picture.getAttribute("src") !== url) picture.src = url; // the one before stays until it has come
-  byId("caption").textContent = caption;
-  byId("pick").textContent = words.chooseAnother;
+  byId("caption").textContent = state.text ? "" : caption; // the box says it
+  byId("pick").textContent = state.text ? words.choose : words.chooseAnother;
   const seen = shown?.query.attributes ?? {};
-  byId("seen").hidden = Boolean(state.item);
+  byId("seen").hidden = Boolean(state.item || state.text);
   byId("seen").textContent = state.item
     ? ""
     : SEEN.map((group) => seen[group]?.[0]?.label)
@@ -295,7 +299,7 @@ function showMatches(matches = shown.matches) {
   byId("results-title").textContent = matches.length ? title : words.nothing;
   const nearest = matches[0];
   byId("news").textContent = nearest
-    ? words.found(matches.length, nameOf(nearest.item), `${wordOf(nearest)} ${formatScore(nearest.score)}`)
+    ? words.found(matches.length, nameOf(nearest.item), sayScore(nearest))
     : words.nothing;
   showTaste();
   if (!matches.length) showNote(countFilters(state) ? words.nothingHint : words.noneNear);
@@ -412,6 +416,15 @@ function copyPicture() {
 
 // What one can press
 
+byId("say").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = byId("text").value.trim();
+  if (!text) return;
+  if (text === state.text) run();
+  else open({ text });
+  byId("results-title").focus({ preventScroll: true }); // a phone's keyboard makes room for the results
+});
+
 addEventListener("popstate", () => {
   photo = null;
   state = readState(location.hash);
@@ -491,6 +504,7 @@ async function begin() {
     return;
   }
   byId("count").textContent = words.items(catalog.items);
+  byId("say").hidden = !catalog.text;
   refine = new Refine(catalog, change);
   state = readState(location.hash);
   const shared = await takeShared();
@@ -500,6 +514,7 @@ async function begin() {
 }
 
 fillWords();
+byId("text").placeholder = words.sayHint;
 takePhotos(searchPhoto);
 byId("pick").textContent = words.choose;
 showWishCount();

@@ -1,11 +1,12 @@
 // A search as the address has it:
-// #item=17&color=red&in.brand=Acme&price=10..50&focus=shape:2&box=0.1,0,0.9,1&sort=price
+// #item=17 or #text=navy+checked+shirt or #image=…, then &color=red&in.brand=Acme&price=10..50&focus=shape:2&box=0.1,0,0.9,1&sort=price
 //
-// {item, image, box, focus: {block: weight}, color, picks: {column: [value, …]}, ranges: {column: [low, high]}, sort,
+// {item, text, image, box, focus: {block: weight}, color, picks: {column: [value, …]}, ranges: {column: [low, high]}, sort,
 // wishes}; what is not set is "", null or {}. `image` names a photo that the server keeps for some minutes.
 
 export const makeState = (parts = {}) => ({
   item: "",
+  text: "",
   image: "",
   box: null,
   focus: {},
@@ -20,7 +21,7 @@ export const makeState = (parts = {}) => ({
 export function readState(hash) {
   const state = makeState();
   for (const [key, value] of new URLSearchParams(hash.replace(/^#/, ""))) {
-    if (key === "item" || key === "image" || key === "color" || key === "sort") state[key] = value;
+    if (["item", "text", "image", "color", "sort"].includes(key)) state[key] = value;
     else if (key === "wishes") state.wishes = true;
     else if (key === "box") state.box = readBox(value);
     else if (key === "focus") state.focus = readFocus(value);
@@ -47,7 +48,7 @@ function readFocus(text) {
 export function writeState(state) {
   const hash = new URLSearchParams();
   if (state.wishes) hash.set("wishes", "");
-  for (const key of ["item", "image", "color"]) if (state[key]) hash.set(key, state[key]);
+  for (const key of ["item", "text", "image", "color"]) if (state[key]) hash.set(key, state[key]);
   if (state.box) hash.set("box", state.box.map((edge) => Number(edge.toFixed(4))).join(","));
   const focus = Object.entries(state.focus).map((pair) => pair.join(":"));
   if (focus.length) hash.set("focus", focus.join(","));

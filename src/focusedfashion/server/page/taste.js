@@ -4,7 +4,7 @@ import { getSimilar } from "./api.js";
 
 const NEAR = 200; // products around a liked one that its like reaches
 const LATEST = 8; // likes that count; each costs one request, once
-const PULL = 0.15; // of a score, in -1..1: enough to pass neighbors, too little to bring up what looks different
+const PULL = 0.15; // of a score: enough to pass neighbors, too little to bring up what looks different
 
 const known = new Map(); // item_id -> Promise of Map: item_id -> 0..1, how close
 
@@ -24,6 +24,8 @@ function findNear(itemId) {
 
 // Matches -> the same ones in the order of their scores with the pull of each like; what is disliked comes last.
 export async function orderByTaste(matches, likes) {
+  // Between words and pictures all scores are small, and have no words of their own.
+  const most = matches[0]?.words === null ? PULL * Math.abs(matches[0].score) : PULL;
   const latest = [...likes].slice(-LATEST);
   const nears = await Promise.all(latest.map(([itemId]) => findNear(itemId)));
   const pull = (itemId) => {
@@ -33,7 +35,7 @@ export async function orderByTaste(matches, likes) {
       if (value > 0) up = Math.max(up, near);
       else down = Math.max(down, near);
     });
-    return PULL * (up - down);
+    return most * (up - down);
   };
   const rate = ({ item, score }) => (likes.get(item.item_id) === -1 ? -2 : score + pull(item.item_id));
   const rates = new Map(matches.map((match) => [match, rate(match)]));
