@@ -17,16 +17,16 @@ KILLS ?= 1000
 
 setup: $(VENV)/.dev ## the package with what its tests need
 
-setup-train: $(VENV)/.train ## and with what training needs
+setup-train: $(VENV)/.train ## and with what training needs, and converting networks of hubs
 
 demo: $(VENV)/.plain ## draws a catalog, indexes it and serves it on http://127.0.0.1:8000
 	$(BIN)/focusedfashion demo --port $(PORT)
 
-test: $(VENV)/.dev ## all tests but those of training
-	$(BIN)/python -m pytest --ignore tests/training
+test: $(VENV)/.dev ## all tests but those of training and of the hubs' networks
+	$(BIN)/python -m pytest --ignore tests/training --ignore tests/hub
 
-test-train: $(VENV)/.train ## the tests of training, and of studies that train
-	$(BIN)/python -m pytest tests/training tests/test_study.py
+test-train: $(VENV)/.train ## the tests of training, of studies that train, and of the hubs' networks
+	$(BIN)/python -m pytest tests/training tests/test_study.py tests/hub
 
 torture: $(VENV)/.dev ## kills indexing KILLS times at random moments and checks that nothing is lost (about a second each)
 	$(BIN)/python tests/torture.py --kills $(KILLS)
@@ -70,7 +70,7 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml
 
 $(VENV)/.train: $(VENV)/.dev
 	$(PIP) install '$(TORCH)'
-	$(PIP) install --editable '.[train]'
+	$(PIP) install --editable '.[train,hub-torch]'
 	# Two of the neighbor engines that studies compare are compiled as they are installed.
 	$(PIP) install --editable '.[study]' || echo "no compiler: the tests of Annoy and hnswlib will be skipped"
 	touch $@

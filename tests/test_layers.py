@@ -63,11 +63,17 @@ FORBIDDEN = {
 AT_HOME = {
     "lance": {"store", "lock"},
     "lancedb": set(),
-    "filelock": {"lock"},
+    "filelock": {"lock", "encoders"},
     "onnxruntime": {"encoders", "training"},
-    "torch": {"training"},
+    "torch": {"training", "encoders"},
+    "torchvision": {"training", "encoders"},
+    "transformers": {"encoders"},
+    "open_clip": {"encoders"},
+    "huggingface_hub": {"encoders"},
+    "tokenizers": {"encoders"},
+    "onnx": {"encoders"},
     "lightning": {"training"},
-    "timm": {"training"},
+    "timm": {"training", "encoders"},
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
@@ -128,6 +134,19 @@ def test_imports_point_upwards() -> None:
             elif part not in AT_HOME.get(name.split(".")[0], {part}):
                 wrong.append(f"{here}: {part} must not import {name}")
     assert not wrong, "\n".join(wrong)
+
+
+# Packages of extras, which encoders convert a hub's networks with: to look with a converted one needs none of them.
+CONVERTING = ("torch", "torchvision", "transformers", "open_clip", "timm", "onnx", "huggingface_hub", "tokenizers")
+
+
+def test_converting_is_imported_in_functions_only() -> None:
+    for path in (PACKAGE / "encoders").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            wrong = {name.split(".")[0] for name in names} & {*CONVERTING, "filelock", "onnxruntime"}
+            assert not wrong, f"{path.name}:{node.lineno}: {wrong} belongs into the function that needs it"
 
 
 HEAVY = ("torch", "onnxruntime", "lance", "pyarrow", "fastapi", "starlette", "numpy", "PIL", "rich", "filelock")

@@ -49,7 +49,8 @@ _NETWORK_HELP = "a trained encoder's folder, a recipe, timm:NAME or torchvision:
 _TRAINER_HELP = "an argument of lightning.Trainer, as devices=2 or accelerator=gpu"
 _REPORT_HELP = "the page (default: report.html; with --json none)"
 _ORIGIN_HELP = "let pages of this site ask, as https://shop.example; may be given several times"
-_ENCODERS_HELP = "builtin or a saved encoder's folder; give it again for each further one (default: builtin)"
+_ENCODER_HELP = "builtin, a saved encoder's folder, hf:ORG/NAME or timm:NAME"
+_ENCODERS_HELP = f"{_ENCODER_HELP}; give it again for each further one (default: builtin)"
 _CLUSTERS_HELP = "how many clusters (default: %(default)s)"
 _TAKE_HELP = "cluster at most N pictures, an even sample (default: %(default)s)"
 _CLUSTER_PAGE_HELP = "the page (default: clusters.html; with --json none)"
@@ -176,7 +177,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb = add_verb("index", run_index, "bring the items of sources into a catalog, which is made if need be")
     verb.add_argument("catalog", metavar="CATALOG", help="the catalog's folder")
     verb.add_argument("sources", metavar="SOURCE", nargs="+", help=_SOURCE_HELP)
-    verb.add_argument("--encoder", metavar="E", help="builtin or a saved encoder's folder (default: the catalog's)")
+    verb.add_argument("--encoder", metavar="E", help=f"{_ENCODER_HELP} (default: the catalog's)")
     verb.add_argument("--id-column", metavar="C", help="the column of a table that has the ids")
     verb.add_argument("--retry-failed", action="store_true", help="take only the items that failed before")
     verb.add_argument("--sync", action="store_true", help="remove the items that the sources do not name any more")
@@ -193,7 +194,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     verb = add_verb("tag", run_tag, "say what is on pictures")
     verb.add_argument("images", metavar="IMAGE", nargs="+")
-    verb.add_argument("--encoder", metavar="E", default="builtin", help="builtin or a saved encoder's folder")
+    verb.add_argument("--encoder", metavar="E", default="builtin", help=_ENCODER_HELP)
 
     verb = add_verb("info", run_info, "say what a catalog holds")
     verb.add_argument("catalog", metavar="CATALOG")

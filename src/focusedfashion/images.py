@@ -39,6 +39,15 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)  # those that swap width and height
+
+RULES = ("fit", "squash", "crop", "crop-even", "shortest", "shortest-even")  # of resize_image
+FILTERS = {  # of resize_image
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
 _TOO_LARGE = f"more than {settings.MAX_PIXELS / 1e6:.0f} megapixels; save it smaller"
 
 # Pillow warns of large pictures (our own cap is lower) and of broken metadata (which we do without), and logs what it
@@ -140,19 +149,26 @@ def fit_image(picture: RGB | Decoded, width: int, height: int) -> RGB:
     return canvas
 
 
-def resize_image(picture: RGB | Decoded, width: int, height: int, rule: str = "fit", resize_to: int = 0) -> RGB:
-    """RGB uint8 (h, w, 3), or what `decode_image` gave -> RGB uint8 (height, width, 3), by one of three rules.
+def resize_image(
+    picture: RGB | Decoded, width: int, height: int, rule: str = "fit", resize_to: int = 0, kernel: str = "bicubic"
+) -> RGB:
+    """RGB uint8 (h, w, 3), or what `decode_image` gave -> RGB uint8 (height, width, 3), by one of RULES.
 
-    "fit" is `fit_image`; "squash" is a bicubic resize to width x height, whatever the picture's shape; "crop" a bicubic
-    resize of both sides to `resize_to`, of which the middle width x height is taken.
+    "fit" is `fit_image`, with a filter of its own; the others resize by `kernel`, one of FILTERS. "squash" makes width
+    x height of it, whatever the picture's shape. "crop" makes both sides `resize_to`, "shortest" the shorter one, and
+    the middle width x height is taken. Where that cannot be the very middle it is half a pixel before it, and with
+    "crop-even" and "shortest-even" it begins at an even number, as it does in torchvision.
     """
     if rule == "fit":
         return fit_image(picture, width, height)
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    size = (resize_to, resize_to) if rule == "crop" else (width, height)
+    even = rule.endswith("-even")
+    if rule.startswith("shortest"):
+        return _cut_middle(image, width, height, resize_to, FILTERS[kernel], even)
+    size = (width, height) if rule == "squash" else (resize_to, resize_to)
     if size != image.size:
-        image = image.resize(size, Image.Resampling.BICUBIC)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+        image = image.resize(size, FILTERS[kernel])
+    left, top = _center(size, width, height, even)
     return np.ascontiguousarray(np.asarray(image)[top : top + height, left : left + width])
 
 
@@ -266,6 +282,27 @@ def _read_orientation(image: Image.Image) -> int | None:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken metadata does not make a broken picture
         return None
+
+
+def _cut_middle(
+    image: Image.Image, width: int, height: int, shortest: int, kernel: Image.Resampling, even: bool
+) -> RGB:
+    """The middle width x height of the picture with a shorter side of `shortest`, as uint8 (height, width, 3)."""
+    shorter = min(image.size)
+    size = (shortest * image.width // shorter, shortest * image.height // shorter)
+    left, top = _center(size, width, height, even)
+    # Only the middle is computed, from the same pixels: the whole of a thread-like picture could be gigabytes.
+    x, y = image.width / size[0], image.height / size[1]
+    part = (left * x, top * y, min((left + width) * x, image.width), min((top + height) * y, image.height))
+    return np.array(image.resize((width, height), kernel, box=part))
+
+
+def _center(size: tuple[int, int], width: int, height: int, even: bool) -> tuple[int, int]:
+    """Where the middle width x height of a (width, height) begins: (left, top)."""
+    rest = size[0] - width, size[1] - height
+    if even:
+        return round(rest[0] / 2), round(rest[1] / 2)  # Python rounds a half to the even number
+    return rest[0] // 2, rest[1] // 2
 
 
 def _clip(box: Box, size: tuple[int, int]) -> Box:

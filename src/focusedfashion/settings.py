@@ -80,6 +80,13 @@ MAX_SITEMAP_BYTES = 50 * 2**20  # of one sitemap, unpacked: the format's own lim
 MAX_SITEMAPS = 1_000  # of one shop; each may have 50,000 pages
 SITEMAP_LEVELS = 3  # of indexes inside each other; the format allows one
 
+# Encoders of hubs
+CACHE_VARIABLE = "FOCUSEDFASHION_CACHE"  # of the environment; names the folder that converted ones are kept in
+# The largest difference of an embedding between the original and what it was converted to, both float32
+HUB_TOLERANCE = 1e-3
+MAX_GRAPH_BYTES = 2**31 - 1  # of a converted graph: a file of ONNX without further ones cannot be larger
+TEXT_LENGTH = 77  # tokens of a text where the configuration names no number: CLIP's
+
 # Indexing
 ENCODE_BATCH = 8  # pictures of one run of the network; ONNX Runtime is fastest at 2 to 8 on a CPU
 BATCH_ROWS = 128  # new rows that one worker takes at once, at most: with fewer, making their table counts

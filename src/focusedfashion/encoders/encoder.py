@@ -22,13 +22,13 @@ from focusedfashion import settings
 from focusedfashion.encoders.graph import Graph
 from focusedfashion.encoders.text import TextSide
 from focusedfashion.errors import EncoderError, QueryError
-from focusedfashion.images import RGB, Decoded, Picture, open_image, resize_image
+from focusedfashion.images import FILTERS, RGB, RULES, Decoded, Picture, open_image, resize_image
 from focusedfashion.items import Label
 
 FORMAT = 1  # of encoder.json; a reader refuses a higher one
 
 _BUILTIN = Path(__file__).parent / "builtin"
-_RESIZE_RULES = ("fit", "squash", "crop")  # of images.resize_image
+_HUBS = ("hf:", "timm:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Encoder:
     def __init__(self, folder: Path, name: str) -> None:
         spec = _read_spec(folder)
         self.name = name
+        self.folder = folder
         self.spec: Mapping[str, Any] = spec
         try:
             self.blocks: dict[str, slice] = {}
@@ -88,7 +89,8 @@ class Encoder:
             }
             self.width, self.height = int(spec["input"]["width"]), int(spec["input"]["height"])
             self.resize = str(spec["input"]["resize"])
-            self.resize_to = int(spec["input"].get("resize_to", 0))  # px, of the rule "crop"
+            self.resize_to = int(spec["input"].get("resize_to", 0))  # px, of the rules that cut
+            self.filter = str(spec["input"].get("filter", "bicubic"))  # of images.FILTERS; "fit" has its own
             self._text = TextSide(folder, spec["text"], self.dim) if spec.get("text") else None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EncoderError(f"{folder / 'encoder.json'} lacks or garbles {error}; train or copy it again") from None
@@ -98,12 +100,15 @@ class Encoder:
                 raise EncoderError(
                     f"{where}: {group} has {len(entry.labels)} labels, {len(entry.thresholds)} thresholds"
                 )
-        if self.resize not in _RESIZE_RULES:
+        if self.resize not in RULES:
             raise EncoderError(
                 f"{folder / 'encoder.json'} asks for the resize rule {self.resize!r}; "
-                f"known are {', '.join(_RESIZE_RULES)}: update focusedfashion"
+                f"known are {', '.join(RULES)}: update focusedfashion"
             )
-        if self.resize == "crop" and self.resize_to < max(self.width, self.height):
+        if self.filter not in FILTERS:
+            known = ", ".join(FILTERS)
+            raise EncoderError(f"{folder / 'encoder.json'} asks for the filter {self.filter!r}; known are {known}")
+        if self.resize not in ("fit", "squash") and self.resize_to < max(self.width, self.height):
             raise EncoderError(f"{folder / 'encoder.json'}: resize_to is smaller than the part to be cut out")
         model = folder / "model.onnx"
         self.fingerprint = _fingerprint(model, spec)
@@ -157,7 +162,7 @@ class Encoder:
 
     def fit(self, picture: RGB | Decoded) -> RGB:
         """A picture of any size, as an array or as `images.decode_image` gives it -> uint8 (height, width, 3)."""
-        return resize_image(picture, self.width, self.height, self.resize, self.resize_to)
+        return resize_image(picture, self.width, self.height, self.resize, self.resize_to, self.filter)
 
     def encode_fitted(self, pictures: Sequence[RGB]) -> Encoding:
         """Pictures as `fit` gives them, each uint8 (height, width, 3) -> Encoding."""
@@ -189,9 +194,16 @@ class Encoder:
 
 
 def load_encoder(name: str | Path = "builtin") -> Encoder:
-    """The encoder of this name: `builtin`, or the path of a saved encoder's folder. Raises EncoderError."""
+    """The encoder of this name: `builtin`, the path of a saved encoder's folder, or one of a hub (see `hub`).
+
+    Raises EncoderError; MissingExtra where one of a hub is to be converted.
+    """
     if name == "builtin":
         return Encoder(_BUILTIN, "builtin")
+    if isinstance(name, str) and name.startswith(_HUBS):
+        from focusedfashion.encoders.hub import find_hub_encoder
+
+        return Encoder(*find_hub_encoder(name))
     folder = Path(name)
     if not folder.is_dir():
         raise EncoderError(f"no encoder {str(name)!r}: give 'builtin' or the folder of a saved encoder")
