@@ -69,8 +69,7 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml
 	touch $@
 
 $(VENV)/.train: $(VENV)/.dev
-	$(PIP) install '$(TORCH)'
-	$(PIP) install --editable '.[train,hub-torch]'
+	$(PIP) install '$(TORCH)' --editable '.[train,hub-torch]'
 	# Two of the neighbor engines that studies compare are compiled as they are installed.
 	$(PIP) install --editable '.[study]' || echo "no compiler: the tests of Annoy and hnswlib will be skipped"
 	touch $@

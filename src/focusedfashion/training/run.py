@@ -70,7 +70,8 @@ def train(
 
         lightning.seed_everything(recipe.seed, verbose=False)
         backbone = load_backbone(recipe, Path(start) if start not in ("", "none") else start or None)
-        network = Network(recipe, packed.labels, backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = Network(recipe, packed.labels, backbone)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # torch before 2.15
         module = Module(recipe, network, packed)
         device = _fit(recipe, module, packed, run, dict(trainer or {}))
         if device is None:

@@ -3,7 +3,7 @@
 import { getFacets } from "./api.js";
 import { swatchOf } from "./colors.js";
 import { byId, make, makeButton, makeIcon } from "./dom.js";
-import { listFilters } from "./state.js";
+import { listFilters, makeState } from "./state.js";
 import { capitalize, formatNumber, nameColumn, words } from "./words.js";
 
 const WEIGHTS = [0, 0.25, 0.5, 1, 2, 4, 8]; // of the slider's positions, as factors of a block's usual weight
@@ -30,6 +30,7 @@ export class Refine {
       ({ name, type }) => !NO_FACETS.has(name) && (RANGES.has(type) || CHOICES.has(type)),
     );
     this.columns = [...new Set([...own.map(({ name }) => name), ...groups])];
+    this.state = makeState();
     this.useful = null; // the columns worth a facet, once the server has counted them
     this.counted = new Map(); // filters as JSON -> what the server counted under them
     this.facets = new Map(); // column -> its part of the page
@@ -76,7 +77,9 @@ export class Refine {
     input.setAttribute("aria-valuetext", words.weights[position]);
   }
 
+  // Whatever is clicked changes the state as it is then, not as it was when the click's target was drawn.
   show(state) {
+    this.state = state;
     for (const [block, { input }] of this.sliders) {
       const off = block === "color" && Boolean(state.color); // another color is wanted: this one cannot count
       const weight = off ? 0 : (state.focus[block] ?? 1);
@@ -130,7 +133,7 @@ export class Refine {
       const filters = listFilters(state, this.kinds);
       const key = JSON.stringify(filters);
       if (!this.counted.has(key)) this.counted.set(key, (await getFacets(this.useful, filters, signal)).facets);
-      if (!signal.aborted) this.#draw(this.counted.get(key), state);
+      if (!signal.aborted) this.#draw(this.counted.get(key), this.state);
     } catch {
       if (!signal.aborted) byId("filters").hidden = true; // the search itself says what is wrong
     }
@@ -192,7 +195,7 @@ export class Refine {
       const swatch = makeButton(
         look ? "swatch" : "chip",
         look ? "" : value,
-        () => this.change({ color: state.color === value ? "" : value }, { push: true }),
+        () => this.change({ color: this.state.color === value ? "" : value }, { push: true }),
         {
           ariaLabel: words.swatch(value, count),
           ariaPressed: String(state.color === value),
@@ -221,8 +224,8 @@ export class Refine {
       const input = make("input", { type: "checkbox", checked: picked.includes(value) });
       input.dataset.key = value;
       input.addEventListener("change", () => {
-        const chosen = input.checked ? [...picked, value] : picked.filter((other) => other !== value);
-        const { [column]: _, ...others } = state.picks;
+        const { [column]: before = [], ...others } = this.state.picks;
+        const chosen = input.checked ? [...before, value] : before.filter((other) => other !== value);
         this.change({ picks: chosen.length ? { ...others, [column]: chosen } : others }, { push: true });
       });
       return make(
@@ -237,7 +240,7 @@ export class Refine {
     if (shown.length < rows.length) {
       const showAll = () => {
         facet.all = true;
-        this.#drawChoices(body, column, values, state, facet);
+        this.#drawChoices(body, column, values, this.state, facet);
         body.querySelectorAll("input")[SHOWN]?.focus();
       };
       body.append(makeButton("link", words.showAll(rows.length), showAll));
@@ -266,7 +269,7 @@ export class Refine {
       const ends = [from, to].map((input) =>
         input.value === "" || !Number.isFinite(input.valueAsNumber) ? null : input.valueAsNumber,
       );
-      const { [column]: _, ...others } = state.ranges;
+      const { [column]: _, ...others } = this.state.ranges;
       this.change({ ranges: ends.some((end) => end != null) ? { ...others, [column]: ends } : others }, { push: true });
     };
     from.addEventListener("change", set);
