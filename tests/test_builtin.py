@@ -82,3 +82,8 @@ def test_tags_of_a_plain_garment(encoder: Encoder) -> None:
     right = [bool(t["category"]) and t["category"][0].label == g.category for t, g in zip(tags, garments, strict=True)]
     assert np.mean(right) >= 0.9
     assert all(0 <= label.score <= 1 for tag in tags for labels in tag.values() for label in labels)
+
+
+def test_it_holds_no_place_of_the_machine_that_trained_it() -> None:
+    graph = (load_encoder().folder / "model.onnx").read_bytes()
+    assert b".py" not in graph

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from focusedfashion.encoders import load_encoder
 from focusedfashion.encoders.encoder import FORMAT
+from focusedfashion.encoders.hub_graphs import save_graph
 from focusedfashion.errors import RecipeError
 from focusedfashion.training.data import Packed
 from focusedfashion.training.network import ALL, Network
@@ -116,7 +117,7 @@ def write_graph(graph: nn.Module, pictures: NDArray[np.uint8], groups: Sequence[
         )
     if program is None:
         raise RecipeError("torch gave no ONNX program")
-    program.save(str(folder / "model.onnx"), external_data=False)
+    save_graph(program.model_proto, folder / "model.onnx", "the network")
     with torch.inference_mode():
         return int(graph(example)[0].shape[1])
 
