@@ -181,10 +181,7 @@ def decode_image(data: bytes, box: Box | None = None) -> Decoded:
         raise PictureError("the file is empty")
     if len(data) > settings.MAX_PICTURE_BYTES:
         raise _too_many(len(data))
-    formats: tuple[str, ...] = _FORMATS
-    if _is_heif(data):
-        _register_heif()
-        formats = ("HEIF",)
+    formats = _choose_formats(data)
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             width, height = image.size
@@ -225,10 +222,7 @@ def decode_image(data: bytes, box: Box | None = None) -> Decoded:
 
 def measure_image(data: bytes) -> tuple[int, int]:
     """Encoded bytes -> (width, height) of the whole upright picture, mostly by its header. Raises PictureError."""
-    formats: tuple[str, ...] = _FORMATS
-    if _is_heif(data):
-        _register_heif()
-        formats = ("HEIF",)
+    formats = _choose_formats(data)
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             width, height = image.size
@@ -240,6 +234,14 @@ def measure_image(data: bytes) -> tuple[int, int]:
     except Exception:  # Pillow's plugins raise nearly anything on broken data
         decode_image(data)  # says what is wrong
         raise PictureError("its size cannot be read") from None
+
+
+def _choose_formats(data: bytes) -> tuple[str, ...]:
+    """What Pillow may take the bytes for. Raises MissingExtra where they are HEIC, which it does not read alone."""
+    if not _is_heif(data):
+        return _FORMATS
+    _register_heif()
+    return ("HEIF",)
 
 
 @contextmanager

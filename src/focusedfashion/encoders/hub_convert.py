@@ -12,6 +12,7 @@ import numpy as np
 
 from focusedfashion import settings
 from focusedfashion.encoders import hub_graphs
+from focusedfashion.encoders.encoder import FORMAT
 from focusedfashion.encoders.hub_input import Input, read_open_clip, read_processor, read_timm
 from focusedfashion.encoders.hub_repo import Repo, open_repo
 from focusedfashion.encoders.hub_text import SETTINGS, TOKENIZER, Text, read_settings, read_siglip, write_tokenizer
@@ -19,7 +20,6 @@ from focusedfashion.errors import EncoderError
 
 HF, TIMM = "hf", "timm"
 
-_FORMAT = 1  # of encoder.json
 _PHRASES = ("a red dress", "blue jeans, worn out", "Ein gestreiftes Hemd!", "shoes " * 60)
 _READ = (
     "read are CLIP, SigLIP (2 too, of a fixed size), DINOv2 and DINOv3 of transformers, or as ONNX files, "
@@ -45,7 +45,7 @@ def convert_encoder(repo: Repo, hub: str, folder: Path) -> None:
             found = _convert_open_clip(repo, clip, folder)
         dim, look, text = found or _convert_transformers(repo, kind, config, folder)
     spec = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "name": repo.name,
         "blocks": {"all": {"size": dim, "weight": 1.0}},
         "input": look.describe(),
